@@ -1,0 +1,75 @@
+# Everything runs in .venv, which `make install` builds with nothing but python3 (3.11 or newer, with venv and pip).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
+DATA_DIR ?= data
+PROVED := -m "not unproved"
+
+.PHONY: install serve test unproved fast check bench crash clients lock clean
+
+install: $(VENV)/.installed
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(PIP) -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt | $(VENV)/bin/python
+	$(PIP) -r requirements-dev.txt
+	touch $@ $(VENV)/.installed
+
+# The whole system with a demo organisation, on loopback ports that need no privileges.
+serve: install
+	@$(BIN)/python manage.py serve --data-dir $(DATA_DIR) --demo
+
+# All tests: the fast ones, then real servers, real clients, a real browser and crashes. What fails is run once more
+# by itself: a test that fails only beside the others (a starved machine) is named in the first summary, and not hidden.
+test: $(VENV)/.installed-dev
+	sh tests/install_clients.sh
+	$(BIN)/python -m pytest $(PROVED) || $(BIN)/python -m pytest $(PROVED) --last-failed --last-failed-no-failures=none
+
+# Tests that nobody has seen pass yet: crashes, the browser, whole instances (tests/conftest.py).
+unproved: $(VENV)/.installed-dev
+	sh tests/install_clients.sh
+	$(BIN)/python -m pytest -m unproved
+
+# The tests that need seconds.
+fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not slow and not unproved"
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	POSTROOM_DATA_DIR=build/check $(BIN)/python -m mypy .
+	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py makemigrations --check --dry-run
+	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py check --fail-level WARNING
+	! grep -nE 'https?://|index-url|--find-links' requirements.txt requirements-dev.txt
+
+# Kill the server at random moments; ROUNDS=200 SEED=1 make crash
+crash: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/crash -s
+
+# Real mail programs against a running server.
+clients: $(VENV)/.installed-dev
+	sh tests/install_clients.sh
+	$(BIN)/python -m pytest tests/system -m clients
+
+# SMTP to visible in IMAP, with the server's CPU per message (docs/performance.md).
+bench: install
+	$(BIN)/python tests/bench/run.py
+
+# Lock the versions of pyproject.toml, with hashes and without any address.
+lock: | $(VENV)/bin/python
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    --extra cluster pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    --extra cluster --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,87 @@
+"""Who may see the console, and what all its views share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.db import models
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+
+from accounts.models import User
+from accounts.services import AccountError
+from mailservers.models import QueuedRecipient, RecipientState
+from mailservers.store.errors import StoreError
+
+P = ParamSpec("P")
+Row = TypeVar("Row", bound=models.Model)
+WAITING = (RecipientState.QUEUED, RecipientState.DEFERRED)
+MANY = 1000  # the queue's number in the sidebar is not counted beyond
+
+
+class AdminRequest(HttpRequest):
+    """A request whose user has been seen to be an administrator."""
+
+    user: User
+
+
+View = Callable[Concatenate[AdminRequest, P], HttpResponse]
+
+
+def admin_only(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Strangers go to the sign-in page; for everyone else who is not an administrator nothing is here."""
+
+    @never_cache
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        if not request.user.is_admin:
+            raise Http404
+        return view(cast(AdminRequest, request), *args, **kwargs)
+
+    return guarded
+
+
+def page(
+    request: HttpRequest, template: str, section: str, context: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    """Render a console page; `section` is the sidebar's entry that it belongs to."""
+    waiting = QueuedRecipient.objects.filter(state__in=WAITING)[:MANY].count()
+    return render(
+        request,
+        f"console/{template}",
+        {"section": section, "waiting_count": waiting, "waiting_many": waiting == MANY, **(context or {})},
+        status=status,
+    )
+
+
+def found(rows: models.QuerySet[Row], **key: Any) -> Row:
+    """The one row, or 404."""
+    row = rows.filter(**key).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def attempt(request: HttpRequest, act: Callable[[], object], done: str) -> bool:
+    """Do it and say `done`, or say why not; both as a toast on the next page."""
+    try:
+        act()
+    except StoreError as error:
+        messages.error(request, str(error))
+        return False
+    messages.success(request, done)
+    return True
+
+
+def add_store_error(form: Form, error: StoreError) -> None:
+    """Put a refusal next to the field it is about."""
+    field = error.field if isinstance(error, AccountError) and error.field in form.fields else None
+    form.add_error(field, str(error))

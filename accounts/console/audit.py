@@ -1,0 +1,62 @@
+"""What administrators did, newest first."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.http import HttpResponse
+
+from accounts.console.access import AdminRequest, admin_only, page
+from accounts.console.paging import page_before, words_of
+from accounts.models import AuditEntry
+
+SHOWN = 20  # items of a list
+ACTIONS = {
+    "domain.create": "added the domain",
+    "domain.enable": "switched on the domain",
+    "domain.disable": "switched off the domain",
+    "domain.delete": "deleted the domain",
+    "user.create": "added the user",
+    "user.import": "imported",
+    "user.update": "changed the user",
+    "user.password": "set a new password for",
+    "user.link": "made a sign-in link for",
+    "user.enable": "switched on the user",
+    "user.disable": "switched off the user",
+    "user.delete": "deleted the user",
+    "address.create": "added the alias",
+    "address.update": "changed the alias",
+    "address.delete": "deleted the alias",
+    "queue.retry": "asked to retry",
+    "queue.remove": "took out of the queue",
+}
+
+
+@admin_only
+def audit(request: AdminRequest) -> HttpResponse:
+    rows = AuditEntry.objects.all()
+    words = words_of(request, "q")
+    for word in words.split()[:5]:
+        rows = rows.filter(Q(actor__icontains=word) | Q(subject__icontains=word) | Q(action__icontains=word))
+    shown = page_before(request, rows)
+    entries = [(entry, ACTIONS.get(entry.action, entry.action), details(entry)) for entry in shown.rows]
+    return page(request, "audit.html", "audit", {"page": shown, "entries": entries, "q": words})
+
+
+def details(entry: AuditEntry) -> list[tuple[str, str]]:
+    """(name, words) of each thing that was recorded; of a changed user "before → after"."""
+    told = _change if entry.action == "user.update" else _words
+    return [
+        (name.replace("_", " "), told(value)) for name, value in entry.detail.items() if value not in ("", [], None)
+    ]
+
+
+def _change(value: list[object]) -> str:
+    before, after = value
+    return f"{before or '—'} → {after or '—'}"
+
+
+def _words(value: object) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    more = f" and {len(value) - SHOWN} more" if len(value) > SHOWN else ""
+    return ", ".join(str(item) for item in value[:SHOWN]) + more

@@ -1,0 +1,43 @@
+"""The delivery log, and one message's whole way."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpResponse
+
+from accounts.console.access import AdminRequest, admin_only, page
+from accounts.console.events import OUTCOMES, Filter, first_of, log_page, trace_rows
+from accounts.console.paging import number, query, words_of
+from mailservers.models import QueuedRecipient
+from mailservers.outbound.leases import OPEN_STATES
+
+
+@admin_only
+def log(request: AdminRequest) -> HttpResponse:
+    wanted = Filter.of(words_of(request, "address"), request.GET.get("outcome", ""))
+    before = number(request.GET.get("before", ""))
+    shown = log_page(wanted, before)
+    context = {
+        "log": shown,
+        "wanted": wanted,
+        "outcomes": OUTCOMES,
+        "is_first": not before,
+        "older_query": query(request, before=str(shown.older)) if shown.older else "",
+        "first_query": query(request, before=""),
+    }
+    return page(request, "log.html", "log", context)
+
+
+@admin_only
+def trace(request: AdminRequest, trace_id: str) -> HttpResponse:
+    rows = trace_rows(trace_id) if trace_id.isalnum() else []
+    if not rows:
+        raise Http404
+    waiting = QueuedRecipient.objects.filter(queued__trace_id=trace_id, state__in=OPEN_STATES)
+    context = {
+        "rows": rows,
+        "trace_id": trace_id,
+        "subject": first_of(rows, "subject"),
+        "sender": first_of(rows, "sender"),
+        "waiting": list(waiting.order_by("pk").values("address", "next_attempt")[:100]),
+    }
+    return page(request, "trace.html", "log", context)

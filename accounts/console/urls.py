@@ -1,0 +1,31 @@
+"""Addresses of the console, below /console/."""
+
+from django.urls import path
+
+from accounts.console import addresses, audit, domains, log, overview, queue, users
+
+app_name = "console"
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("domains/", domains.domain_list, name="domains"),
+    path("domains/new/", domains.domain_new, name="domain-new"),
+    path("domains/<int:domain_id>/", domains.domain, name="domain"),
+    path("domains/<int:domain_id>/active/", domains.domain_active, name="domain-active"),
+    path("domains/<int:domain_id>/delete/", domains.domain_delete, name="domain-delete"),
+    path("users/", users.user_list, name="users"),
+    path("users/new/", users.user_new, name="user-new"),
+    path("users/<int:user_id>/", users.user, name="user"),
+    path("users/<int:user_id>/password/", users.user_password, name="user-password"),
+    path("users/<int:user_id>/link/", users.user_link, name="user-link"),
+    path("users/<int:user_id>/active/", users.user_active, name="user-active"),
+    path("users/<int:user_id>/delete/", users.user_delete, name="user-delete"),
+    path("addresses/", addresses.address_list, name="addresses"),
+    path("addresses/new/", addresses.address_new, name="address-new"),
+    path("addresses/<int:address_id>/", addresses.address, name="address"),
+    path("addresses/<int:address_id>/delete/", addresses.address_delete, name="address-delete"),
+    path("queue/", queue.queue, name="queue"),
+    path("queue/act/", queue.queue_act, name="queue-act"),
+    path("log/", log.log, name="log"),
+    path("trace/<str:trace_id>/", log.trace, name="trace"),
+    path("audit/", audit.audit, name="audit"),
+]

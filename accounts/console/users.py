@@ -1,0 +1,227 @@
+"""Users: list, add, change, new password, sign-in link, switch off, delete."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.db.models import Count, Q, Sum
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from accounts.console.access import AdminRequest, add_store_error, admin_only, attempt, found, page
+from accounts.console.paging import page_after, words_of
+from accounts.models import Address, Domain, Role, User
+from accounts.services import (
+    create_user,
+    generate_password,
+    hash_given,
+    hash_typed,
+    names,
+    note_sign_in_link,
+    remove_user,
+    set_password,
+    set_user_active,
+    update_user,
+)
+from accounts.sign_in.tokens import LIFETIME, make_one_time_link
+from mailservers.models import Mailbox
+from mailservers.store.engine import store
+from mailservers.store.errors import StoreError
+
+USED = Sum("mailboxes__size")
+
+
+def _text(**attrs: str) -> forms.TextInput:
+    return forms.TextInput(attrs={"class": "input", **attrs})
+
+
+class PasswordForm(forms.Form):
+    password = forms.CharField(
+        label="Password",
+        required=False,
+        max_length=1024,
+        strip=False,
+        help_text="At least 10 characters. Leave it empty to have one made.",
+        widget=forms.PasswordInput(attrs={"class": "input", "autocomplete": "new-password"}),
+    )
+
+    def new_password(self, user: User | None = None) -> tuple[str, str]:
+        """(the password if it was made here, its hash). Raises `InvalidValue`."""
+        typed = self.cleaned_data["password"]
+        if typed:
+            return "", hash_typed(typed, user)
+        made = generate_password()
+        return made, hash_given(made)
+
+
+class UserForm(forms.Form):
+    name = forms.CharField(label="Name", required=False, max_length=200, widget=_text(autocomplete="off"))
+    role = forms.ChoiceField(
+        label="Role",
+        choices=((Role.USER, "User: mail only"), (Role.ADMIN, "Administrator: mail and this console")),
+        widget=forms.Select(attrs={"class": "input"}),
+    )
+    quota = forms.CharField(
+        label="Quota",
+        required=False,
+        max_length=30,
+        help_text="500M, 2G, …; empty is no limit.",
+        widget=_text(placeholder="no limit", autocomplete="off"),
+    )
+
+
+class NewUserForm(PasswordForm, UserForm):
+    login = forms.CharField(
+        label="E-mail address",
+        max_length=330,
+        help_text="The address is also the login.",
+        widget=_text(inputmode="email", autocapitalize="none", spellcheck="false", autocomplete="off"),
+    )
+    field_order = ("login", "name", "password", "role", "quota")
+
+
+@admin_only
+def user_list(request: AdminRequest) -> HttpResponse:
+    rows = User.objects.annotate(used=USED)
+    words = words_of(request, "q")
+    for word in words.split()[:5]:
+        rows = rows.filter(Q(login__icontains=word) | Q(name__icontains=word))
+    return page(request, "users.html", "users", {"page": page_after(request, rows, "login"), "q": words})
+
+
+@sensitive_post_parameters()
+@admin_only
+def user_new(request: AdminRequest) -> HttpResponse:
+    form = NewUserForm(request.POST or None, initial={"role": Role.USER, "login": _login_start(request)})
+    if request.method == "POST" and form.is_valid():
+        try:
+            made, password_hash = form.new_password()
+            login = names.own_address(form.cleaned_data["login"])[0]
+            store.call_sync(
+                create_user,
+                login,
+                actor=request.user.login,
+                name=form.cleaned_data["name"],
+                password_hash=password_hash,
+                role=form.cleaned_data["role"],
+                quota_octets=names.quota(form.cleaned_data["quota"]),
+            )
+        except StoreError as error:
+            add_store_error(form, error)
+        else:
+            created = User.objects.get(login=login)
+            return _secret(request, created, f"{login} is here", "Password", made)
+    domains = list(Domain.objects.order_by("name").values_list("name", flat=True)[:200])
+    return page(request, "user_new.html", "users", {"form": form, "domains": domains}, 422 if form.errors else 200)
+
+
+def _login_start(request: AdminRequest) -> str:
+    """From a domain's page: "@" and the domain, to be completed."""
+    name = request.GET.get("domain", "")
+    return f"@{name}" if Domain.objects.filter(name=name).exists() else ""
+
+
+@admin_only
+def user(request: AdminRequest, user_id: int) -> HttpResponse:
+    row = found(User.objects.select_related("domain"), pk=user_id)
+    initial = {"name": row.name, "role": row.role, "quota": names.quota_field(row.quota_octets)}
+    form = UserForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            octets = names.quota(form.cleaned_data["quota"])
+            changes = {"name": form.cleaned_data["name"], "role": form.cleaned_data["role"], "quota_octets": octets}
+            saved = attempt(
+                request,
+                lambda: store.call_sync(update_user, user_id, actor=request.user.login, **changes),
+                f"{row.login} is saved.",
+            )
+            if saved:
+                return redirect("console:user", user_id)
+        except StoreError as error:
+            add_store_error(form, error)
+    return _user_page(request, row, form, PasswordForm(), 422 if form.errors else 200)
+
+
+def _user_page(
+    request: AdminRequest, row: User, form: UserForm, password_form: PasswordForm, status: int = 200
+) -> HttpResponse:
+    boxes = Mailbox.objects.filter(owner=row).aggregate(
+        message_count=Sum("messages"), size=Sum("size"), boxes=Count("id")
+    )
+    addresses = Address.objects.filter(targets__user=row).order_by("address")
+    context = {"row": row, "form": form, "password_form": password_form, "addresses": addresses, **boxes}
+    return page(request, "user.html", "users", context, status)
+
+
+@sensitive_post_parameters()
+@admin_only
+@require_POST
+def user_password(request: AdminRequest, user_id: int) -> HttpResponse:
+    row = found(User.objects.select_related("domain"), pk=user_id)
+    form = PasswordForm(request.POST)
+    if form.is_valid():
+        try:
+            made, password_hash = form.new_password(row)
+            store.call_sync(set_password, user_id, password_hash, actor=request.user.login)
+        except StoreError as error:
+            add_store_error(form, error)
+        else:
+            row.refresh_from_db()
+            if row.pk == request.user.pk:
+                update_session_auth_hash(request, row)
+            return _secret(request, row, f"{row.login} has a new password", "Password", made)
+    initial = {"name": row.name, "role": row.role, "quota": names.quota_field(row.quota_octets)}
+    return _user_page(request, row, UserForm(initial=initial), form, 422)
+
+
+@admin_only
+@require_POST
+def user_link(request: AdminRequest, user_id: int) -> HttpResponse:
+    row = found(User.objects.all(), pk=user_id)
+    try:
+        store.call_sync(note_sign_in_link, user_id, actor=request.user.login)
+    except StoreError as error:
+        messages.error(request, str(error))
+        return redirect("console:user", user_id)
+    link = request.build_absolute_uri(make_one_time_link(user_id))
+    hours = int(LIFETIME.total_seconds() // 3600)
+    note = f"It works once, within {hours} hours. Whoever has it signs in as {row.login}."
+    return _secret(request, row, f"A sign-in link for {row.login}", "Link", link, note)
+
+
+def _secret(request: AdminRequest, row: User, title: str, label: str, secret: str, note: str = "") -> HttpResponse:
+    """Shown in the answer itself and never again: it is kept nowhere."""
+    context = {
+        "row": row,
+        "title": title,
+        "label": label,
+        "secret": secret,
+        "note": note,
+        "back": reverse("console:user", args=[row.pk]),
+    }
+    return page(request, "secret.html", "users", context)
+
+
+@admin_only
+@require_POST
+def user_active(request: AdminRequest, user_id: int) -> HttpResponse:
+    row = found(User.objects.all(), pk=user_id)
+    wanted = request.POST.get("active") == "1"
+    attempt(
+        request,
+        lambda: store.call_sync(set_user_active, user_id, wanted, actor=request.user.login),
+        f"{row.login} is {'on' if wanted else 'off'}.",
+    )
+    return redirect("console:user", user_id)
+
+
+@admin_only
+@require_POST
+def user_delete(request: AdminRequest, user_id: int) -> HttpResponse:
+    row = found(User.objects.all(), pk=user_id)
+    done = attempt(request, lambda: remove_user(user_id, actor=request.user.login), f"{row.login} was deleted.")
+    return redirect("console:users") if done else redirect("console:user", user_id)

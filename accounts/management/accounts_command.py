@@ -1,0 +1,69 @@
+"""What the commands for accounts share: a database that is there, and errors of one line with exit code 1."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from accounts.models import Domain, User
+from mailservers.store.engine import store
+from mailservers.store.errors import StoreError
+
+
+class AccountsCommand(BaseCommand):
+    """Subclasses add subcommands, each with `set_defaults(act=method)`; a `StoreError` becomes one line."""
+
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.make_database()
+        try:
+            options["act"](**options)
+            self.stdout.flush()
+        except BrokenPipeError:  # `users list | head`: whoever read has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except StoreError as error:
+            raise CommandError(str(error)) from None
+        finally:
+            store.close()
+            store.reopen()
+
+    def make_database(self) -> None:
+        """On a data directory that has none yet."""
+        if Domain._meta.db_table in connection.introspection.table_names():
+            return
+        self.stderr.write(f"Making a new mail store in {settings.DATA_DIR}")
+        for alias in settings.DATABASES:
+            call_command("migrate", database=alias, verbosity=0)
+
+    def table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+        """Columns as wide as their widest cell."""
+        widths = [max(len(cell) for cell in column) for column in zip(head, *rows)]
+        for cells in (head, *rows):
+            self.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip())
+
+
+def find_user(login: str) -> User:
+    user = User.objects.filter(login=login.strip().lower()).first()
+    if user is None:
+        raise CommandError(f"there is no user {login}")
+    return user
+
+
+def find_domain(name: str) -> Domain:
+    domain = Domain.objects.filter(name=name.strip().lower()).first()
+    if domain is None:
+        raise CommandError(f"there is no domain {name}")
+    return domain
+
+
+def count(number: int, thing: str) -> str:
+    """ "1 user", "2 users"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

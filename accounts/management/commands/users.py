@@ -1,0 +1,202 @@
+"""`manage.py users import|list|add|password|link|disable|enable|delete`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError
+from django.core.management.base import CommandParser
+from django.db.models import Sum
+
+from accounts.management.accounts_command import AccountsCommand, count, find_user
+from accounts.management.user_file import UnreadableFile, read_users
+from accounts.models import Role, User
+from accounts.services import (
+    COMMAND_LINE,
+    ImportReport,
+    create_user,
+    generate_password,
+    hash_given,
+    hash_typed,
+    import_users,
+    names,
+    note_sign_in_link,
+    remove_user,
+    set_password,
+    set_user_active,
+)
+from accounts.sign_in.tokens import LIFETIME, make_one_time_link
+from mailservers.store.engine import store
+
+SHOWN_PROBLEMS = 50
+
+
+class Command(AccountsCommand):
+    help = "Users: import from a CSV file, list, add, set passwords, make sign-in links, switch off and on, delete."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(metavar="ACTION", required=True)
+        one = actions.add_parser("import", help="make many users from a CSV file: login,password,name,quota,role")
+        one.add_argument("file", metavar="FILE.csv", help="“-” reads standard input")
+        one.add_argument("--create-domains", action="store_true", help="make the domains that are missing")
+        one.add_argument("--skip-bad", action="store_true", help="import the good lines even if others are bad")
+        one.set_defaults(act=self.import_file)
+
+        one = actions.add_parser("list", help="all users, or those of one domain")
+        one.add_argument("domain", nargs="?", help="only this domain's")
+        one.set_defaults(act=self.list_users)
+
+        one = actions.add_parser("add", help="one user; the password is made and printed unless given")
+        one.add_argument("login", metavar="LOGIN", help="the e-mail address")
+        one.add_argument("--name", default="", help="the person's name")
+        one.add_argument("--admin", action="store_true", help="may use the console")
+        one.add_argument("--quota", default="", help="500M, 2G; no limit if left out")
+        self.password_argument(one)
+        one.set_defaults(act=self.add_user)
+
+        one = actions.add_parser("password", help="a new password; made and printed unless given")
+        one.add_argument("login", metavar="LOGIN")
+        self.password_argument(one)
+        one.set_defaults(act=self.new_password)
+
+        for action, act, text in (
+            ("link", self.sign_in_link, "print a link that signs in once"),
+            ("disable", self.disable, "no sign-in and no mail any more; everything is kept"),
+            ("enable", self.enable, "undo disable"),
+        ):
+            one = actions.add_parser(action, help=text)
+            one.add_argument("login", metavar="LOGIN")
+            one.set_defaults(act=act)
+
+        one = actions.add_parser("delete", help="remove a user and all their mail for good")
+        one.add_argument("login", metavar="LOGIN")
+        one.add_argument("--yes", action="store_true", help="do not ask")
+        one.set_defaults(act=self.delete)
+
+    def password_argument(self, parser: CommandParser) -> None:
+        parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    # ------------------------------------------------------------ many
+
+    def import_file(self, file: str, create_domains: bool, skip_bad: bool, **_: Any) -> None:
+        try:
+            data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+            users = read_users(data)
+        except (OSError, UnreadableFile) as error:
+            raise CommandError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+        started = time.monotonic()
+        report = import_users(
+            users.rows, create_domains, actor=COMMAND_LINE, skip_bad=skip_bad, problems=users.problems
+        )
+        self.print_problems(report)
+        if report.domains:
+            self.stdout.write(f"New domains: {', '.join(report.domains)}")
+        seconds = time.monotonic() - started
+        if report.users or not report.problems:
+            self.stdout.write(f"Imported {count(report.users, 'user')} in {seconds:.1f} s.")
+        if report.problems and not (skip_bad and report.users):
+            raise CommandError(
+                f"{file}: {count(len(report.problems), 'bad line')}, "
+                + ("the others were imported." if report.users else "nothing was imported.")
+                + ("" if skip_bad else " Correct them, or use --skip-bad.")
+            )
+
+    def print_problems(self, report: ImportReport) -> None:
+        for line, reason in report.problems[:SHOWN_PROBLEMS]:
+            self.stderr.write(f"line {line}: {reason}")
+        if len(report.problems) > SHOWN_PROBLEMS:
+            self.stderr.write(f"… and {len(report.problems) - SHOWN_PROBLEMS} more")
+
+    def list_users(self, domain: str | None, **_: Any) -> None:
+        users = User.objects.order_by("domain__name", "login").annotate(used=Sum("mailboxes__size"))
+        if domain is not None:
+            users = users.filter(domain__name=domain.lower())
+        rows = [
+            (
+                user.login,
+                user.name or "-",
+                user.role,
+                "on" if user.is_active else "OFF",
+                names.format_octets(user.used or 0),
+                names.format_octets(user.quota_octets) if user.quota_octets else "-",
+            )
+            for user in users
+        ]
+        if not rows:
+            self.stdout.write("No users. `users add LOGIN --admin` makes one.")
+            return
+        self.table(("LOGIN", "NAME", "ROLE", "STATE", "USED", "QUOTA"), rows)
+
+    # ------------------------------------------------------------ one
+
+    def add_user(self, login: str, name: str, admin: bool, quota: str, password_stdin: bool, **_: Any) -> None:
+        octets = names.quota(quota)
+        password, password_hash = self.read_password(password_stdin)
+        store.call_sync(
+            create_user,
+            login,
+            actor=COMMAND_LINE,
+            name=name,
+            password_hash=password_hash,
+            role=Role.ADMIN if admin else Role.USER,
+            quota_octets=octets,
+        )
+        self.stdout.write(f"Made {names.own_address(login)[0]}{' (administrator)' if admin else ''}.")
+        self.print_password(password)
+
+    def new_password(self, login: str, password_stdin: bool, **_: Any) -> None:
+        user = find_user(login)
+        password, password_hash = self.read_password(password_stdin, user)
+        store.call_sync(set_password, user.pk, password_hash, actor=COMMAND_LINE)
+        self.stdout.write(f"{user.login} has a new password.")
+        self.print_password(password)
+
+    def read_password(self, from_stdin: bool, user: User | None = None) -> tuple[str | None, str]:
+        """(the password if it was made here, its hash)."""
+        if from_stdin:
+            return None, hash_typed(sys.stdin.readline().rstrip("\r\n"), user)
+        password = generate_password()
+        return password, hash_given(password)
+
+    def print_password(self, password: str | None) -> None:
+        if password is not None:
+            self.stdout.write(f"Password: {password}")
+
+    def sign_in_link(self, login: str, **_: Any) -> None:
+        user = find_user(login)
+        store.call_sync(note_sign_in_link, user.pk, actor=COMMAND_LINE)
+        hours = int(LIFETIME.total_seconds() // 3600)
+        self.stderr.write(f"Works once, within {hours} hours, for {user.login}:")
+        self.stdout.write(site() + make_one_time_link(user.pk))
+
+    def disable(self, login: str, **_: Any) -> None:
+        user = find_user(login)
+        store.call_sync(set_user_active, user.pk, False, actor=COMMAND_LINE)
+        self.stdout.write(f"{user.login} is off: no sign-in, no new mail; everything is kept.")
+
+    def enable(self, login: str, **_: Any) -> None:
+        user = find_user(login)
+        store.call_sync(set_user_active, user.pk, True, actor=COMMAND_LINE)
+        self.stdout.write(f"{user.login} is on.")
+
+    def delete(self, login: str, yes: bool, **_: Any) -> None:
+        user = find_user(login)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise CommandError("this removes all their mail: say --yes")
+            if input(f"Remove {user.login} and all their mail for good? Type the address to confirm: ") != user.login:
+                raise CommandError("not confirmed; nothing was removed")
+        remove_user(user.pk, actor=COMMAND_LINE)
+        self.stdout.write(f"Removed {user.login}.")
+
+
+def site() -> str:
+    """Where a browser finds this installation; "" when only the running server knows its port."""
+    if settings.WEB_TLS:
+        return f"https://{settings.HOSTNAME}"
+    port = settings.PORTS["web"]
+    return f"http://{settings.BIND[0]}:{port}" if port else ""

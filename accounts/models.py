@@ -1,0 +1,123 @@
+"""Who has mail here: domains, users, the addresses that lead to them, and what admins did.
+
+Logins and addresses are kept in lower case: local parts of our own domains are compared without case
+(RFC 5321 2.4 leaves that to the host that owns them).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+
+class Domain(models.Model):
+    """A domain whose mail we hold; its name in lower case, as A-labels or UTF-8 U-labels as typed."""
+
+    name = models.CharField(max_length=255, unique=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", "Administrator"
+    USER = "user", "User"
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(login=(username or "").lower())
+
+
+class User(AbstractBaseUser):
+    """A person with a maildrop. The e-mail address is the login."""
+
+    login = models.CharField(max_length=320, unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="users")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.USER)
+    is_active = models.BooleanField(default=True)
+    quota_octets = models.BigIntegerField(default=0)  # 0: no limit
+    credential_version = models.PositiveIntegerField(default=0)  # part of the login cache's key
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_login = None  # a sign-in does not write to the mail database
+
+    USERNAME_FIELD = "login"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects = UserManager()
+
+    def __str__(self) -> str:
+        return self.login
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == Role.ADMIN
+
+    def get_full_name(self) -> str:
+        return self.name or self.login
+
+
+class Address(models.Model):
+    """An address that is not a login: an alias (one target) or a group (several)."""
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="addresses")
+    address = models.CharField(max_length=320, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class AddressTarget(models.Model):
+    """Where mail for an `Address` goes: one of our users, or (`remote`) an address elsewhere."""
+
+    address = models.ForeignKey(Address, on_delete=models.CASCADE, related_name="targets")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="aliases")
+    remote = models.CharField(max_length=320, blank=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(user__isnull=False, remote="")
+                | (models.Q(user__isnull=True) & ~models.Q(remote="")),
+                name="target_is_user_or_remote",
+            ),
+            models.UniqueConstraint(fields=("address", "user", "remote"), name="target_once"),
+        )
+
+
+class DkimKey(models.Model):
+    """A domain's signing key (RFC 6376). The private key is encrypted with the installation's secret."""
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="dkim_keys")
+    selector = models.CharField(max_length=63)
+    algorithm = models.CharField(max_length=20, default="rsa-sha256")
+    private_key = models.BinaryField()
+    public_key = models.TextField()  # base64, as in the DNS record's p=
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("domain", "selector"), name="dkim_selector_once"),)
+
+
+class OneTimeLink(models.Model):
+    """A sign-in link that works once: only the SHA-256 of its token is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    token_digest = models.BinaryField(max_length=32, unique=True)
+    expires_at = models.DateTimeField()
+
+
+class AuditEntry(models.Model):
+    """What an administrator did; written in the same transaction as the act, never changed."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.CharField(max_length=320)  # login, or "command line"
+    action = models.CharField(max_length=60)  # e.g. "user.create"
+    subject = models.CharField(max_length=320)
+    detail = models.JSONField(default=dict)

@@ -1,0 +1,47 @@
+"""Domains, users and addresses: every change an administrator can make, as store operations.
+
+    key = await asyncio.to_thread(keys.generate)                       # slow things first, outside the store thread
+    domain_id = store.call_sync(create_domain, "harbour.example", key, actor="anna@harbour.example")
+    user_id = store.call_sync(create_user, "ben@harbour.example", password_hash=hash_typed(password), actor=...)
+
+Each operation checks everything itself, raises an `AccountError` (a sentence fit for the form it came from, and the
+name of the field), and writes its `AuditEntry` in the same transaction. `actor` is a login or COMMAND_LINE.
+Only `remove_user` and `import_users` are more than one transaction: they are called directly, not through the store.
+"""
+
+from accounts.services.addresses import create_address, delete_address, update_address
+from accounts.services.audit import COMMAND_LINE
+from accounts.services.domains import create_domain, delete_domain, set_domain_active
+from accounts.services.errors import AccountError, AlreadyExists, InvalidValue, NotAllowed, NotFound, StillInUse
+from accounts.services.importing import ImportReport, ImportRow, import_users
+from accounts.services.passwords import generate_password, hash_given, hash_typed
+from accounts.services.removal import remove_user
+from accounts.services.users import create_user, note_sign_in_link, set_password, set_user_active, update_user
+
+__all__ = [
+    "COMMAND_LINE",
+    "AccountError",
+    "AlreadyExists",
+    "ImportReport",
+    "ImportRow",
+    "InvalidValue",
+    "NotAllowed",
+    "NotFound",
+    "StillInUse",
+    "create_address",
+    "create_domain",
+    "create_user",
+    "delete_address",
+    "delete_domain",
+    "generate_password",
+    "hash_given",
+    "hash_typed",
+    "import_users",
+    "note_sign_in_link",
+    "remove_user",
+    "set_domain_active",
+    "set_password",
+    "set_user_active",
+    "update_address",
+    "update_user",
+]

@@ -1,0 +1,77 @@
+"""Deleting a user with everything that is theirs, without making mail wait.
+
+A large maildrop is emptied in steps of STEP messages, each its own transaction: first the user is switched off (new
+mail is refused, nobody can sign in), then messages go, last the mailboxes and the user. A crash in between leaves a
+switched-off user; deleting again finishes the work. Contents that others hold too stay; files go after each commit.
+"""
+
+from __future__ import annotations
+
+from accounts.models import Address, AddressTarget, User
+from accounts.services import audit
+from accounts.services.errors import NotAllowed
+from accounts.services.users import get_user, lock_out, must_leave_an_admin
+from mailservers.delivery import routing
+from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription
+from mailservers.store.engine import store
+from mailservers.store.removing import forget_messages
+from mailservers.store.transaction import Transaction
+
+STEP = 1000  # messages in one transaction
+
+
+def remove_user(user_id: int, *, actor: str) -> None:
+    """Not for the event loop. Raises `NotFound`, `NotAllowed` (yourself, the last administrator)."""
+    store.call_sync(begin_removal, user_id, actor=actor)
+    while store.call_sync(remove_some_messages, user_id):
+        pass
+    store.call_sync(end_removal, user_id)
+
+
+def begin_removal(tx: Transaction, user_id: int, *, actor: str) -> None:
+    """Switch the user off for good."""
+    user = get_user(user_id)
+    if user.login == actor:
+        raise NotAllowed("You cannot delete your own account.")
+    lock_out(user)
+    if user.is_admin:
+        must_leave_an_admin()
+    messages = MailboxMessage.objects.filter(mailbox__owner=user).count()
+    audit.record(actor, "user.delete", user.login, name=user.name, messages=messages)
+    tx.after_commit.append(routing.forget)
+
+
+def remove_some_messages(tx: Transaction, user_id: int) -> int:
+    """Take up to STEP messages out of the user's mailboxes; how many there were. Counters need no care:
+    the mailboxes go as well, and nobody is signed in."""
+    rows = list(MailboxMessage.objects.filter(mailbox__owner_id=user_id).values_list("pk", "message_id")[:STEP])
+    for start in range(0, len(rows), 500):
+        MailboxMessage.objects.filter(pk__in=[pk for pk, _ in rows[start : start + 500]]).delete()
+    forget_messages(tx, [message_id for _, message_id in rows])
+    return len(rows)
+
+
+def end_removal(tx: Transaction, user_id: int) -> None:
+    """What came in meanwhile, the mailboxes, aliases that would lead to nobody, and the user."""
+    while remove_some_messages(tx, user_id):
+        pass
+    expunged = Expunged.objects.filter(mailbox__owner_id=user_id)
+    expunged._raw_delete(expunged.db)  # nothing refers to these rows; the plain delete would load each
+    Mailbox.objects.filter(owner_id=user_id).delete()
+    Subscription.objects.filter(owner_id=user_id).delete()
+    aliases = list(AddressTarget.objects.filter(user_id=user_id).values_list("address_id", flat=True))
+    AddressTarget.objects.filter(user_id=user_id).delete()
+    remove_empty_addresses(aliases)
+    User.objects.filter(pk=user_id).delete()
+    tx.folders_changed(user_id)
+    tx.after_commit.append(routing.forget)
+
+
+def remove_empty_addresses(address_ids: list[int]) -> None:
+    """Those of the addresses that lead nowhere now, and the aliases that led only to them."""
+    while address_ids:
+        empty = list(Address.objects.filter(pk__in=address_ids, targets=None).values_list("address", flat=True))
+        pointers = AddressTarget.objects.filter(remote__in=empty)
+        Address.objects.filter(address__in=empty).delete()
+        address_ids = list(pointers.values_list("address_id", flat=True))
+        pointers.delete()

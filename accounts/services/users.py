@@ -1,0 +1,126 @@
+"""Users: create, change, set the password, switch off and on. Deleting is in `removal`.
+
+An installation always keeps one administrator who can sign in (`must_leave_an_admin`).
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.hashers import make_password
+from django.db.models import F
+
+from accounts.models import Address, Domain, OneTimeLink, Role, User
+from accounts.services import audit, names
+from accounts.services.errors import AlreadyExists, NotAllowed, NotFound
+from mailservers.delivery import routing
+from mailservers.store.mailboxes import create_standard_mailboxes
+from mailservers.store.transaction import Transaction
+
+
+def create_user(
+    tx: Transaction,
+    login: str,
+    *,
+    actor: str,
+    name: str = "",
+    password_hash: str | None = None,
+    role: str = Role.USER,
+    quota_octets: int = 0,
+) -> int:
+    """The new user's id; INBOX and the other standard mailboxes are there too. `password_hash` None: nobody can
+    sign in with a password until one is set. Raises `InvalidValue`, `NotFound` (domain), `AlreadyExists`."""
+    login, domain_name = names.own_address(login)
+    domain = Domain.objects.filter(name=domain_name).first()
+    if domain is None:
+        raise NotFound(f"{domain_name} is not one of our domains: add the domain first.", "login")
+    must_be_free(login, "login")
+    user = User.objects.create(
+        login=login,
+        domain=domain,
+        name=names.display_name(name),
+        password=password_hash or make_password(None),
+        role=names.role(role),
+        quota_octets=names.checked_quota(quota_octets),
+    )
+    create_standard_mailboxes(tx, [user.pk])
+    audit.record(actor, "user.create", login, role=user.role, quota_octets=quota_octets)
+    tx.after_commit.append(routing.forget)
+    return user.pk
+
+
+def update_user(tx: Transaction, user_id: int, *, name: str, role: str, quota_octets: int, actor: str) -> None:
+    """Raises `NotFound`, `InvalidValue`, `NotAllowed`. The audit entry holds what changed, as [before, after]."""
+    user = get_user(user_id)
+    new = {
+        "name": names.display_name(name),
+        "role": names.role(role).value,
+        "quota_octets": names.checked_quota(quota_octets),
+    }
+    changed = {field: [getattr(user, field), value] for field, value in new.items() if getattr(user, field) != value}
+    if not changed:
+        return
+    if "role" in changed and user.login == actor:
+        raise NotAllowed("You cannot take the administrator's role from yourself.", "role")
+    for field, value in new.items():
+        setattr(user, field, value)
+    user.save(update_fields=list(new))
+    if "role" in changed:
+        must_leave_an_admin()
+    audit.record(actor, "user.update", user.login, **changed)
+
+
+def set_password(tx: Transaction, user_id: int, password_hash: str, *, actor: str) -> None:
+    """`password_hash` from `hash_typed` or `hash_given`. Every remembered login and sign-in link ends.
+    Raises `NotFound`."""
+    user = get_user(user_id)
+    User.objects.filter(pk=user_id).update(password=password_hash, credential_version=F("credential_version") + 1)
+    OneTimeLink.objects.filter(user=user).delete()
+    audit.record(actor, "user.password", user.login)
+
+
+def note_sign_in_link(tx: Transaction, user_id: int, *, actor: str) -> None:
+    """For the record, before a one-time link is made (`accounts.sign_in.tokens`). Raises `NotFound`, `NotAllowed`."""
+    user = get_user(user_id)
+    if not (user.is_active and user.domain.is_active):
+        raise NotAllowed(f"{user.login} is switched off and cannot sign in.")
+    audit.record(actor, "user.link", user.login)
+
+
+def set_user_active(tx: Transaction, user_id: int, is_active: bool, *, actor: str) -> None:
+    """Off: cannot sign in, and mail for the address is refused; everything stays. Raises `NotFound`, `NotAllowed`."""
+    user = get_user(user_id)
+    if user.is_active == is_active:
+        return
+    if user.login == actor:
+        raise NotAllowed("You cannot switch off your own account.")
+    lock_out(user, is_active)
+    if user.is_admin:
+        must_leave_an_admin()
+    audit.record(actor, "user.enable" if is_active else "user.disable", user.login)
+    tx.after_commit.append(routing.forget)
+
+
+def lock_out(user: User, is_active: bool = False) -> None:
+    """Set `is_active` and end every remembered login."""
+    User.objects.filter(pk=user.pk).update(is_active=is_active, credential_version=F("credential_version") + 1)
+    OneTimeLink.objects.filter(user=user).delete()
+
+
+def get_user(user_id: int) -> User:
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        raise NotFound("This user is not here any more.")
+    return user
+
+
+def must_be_free(address: str, field: str) -> None:
+    """An address is one user's login or one alias or group, never two things."""
+    if User.objects.filter(login=address).exists():
+        raise AlreadyExists(f"{address} is a user's login already.", field)
+    if Address.objects.filter(address=address).exists():
+        raise AlreadyExists(f"{address} is an alias or group already.", field)
+
+
+def must_leave_an_admin() -> None:
+    """Called after an administrator has lost something: raises `NotAllowed` (and so undoes it) when none is left."""
+    if not User.objects.filter(role=Role.ADMIN, is_active=True, domain__is_active=True).exists():
+        raise NotAllowed("This is the last administrator who can sign in: make another one first.")

@@ -1,0 +1,11 @@
+"""Addresses of the sign-in pages."""
+
+from django.urls import path
+
+from accounts.sign_in import views
+
+urlpatterns = [
+    path("sign-in/", views.sign_in, name="sign-in"),
+    path("sign-in/link/<str:token>/", views.sign_in_with_link, name="sign-in-link"),
+    path("sign-out/", views.sign_out, name="sign-out"),
+]

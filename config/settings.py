@@ -1,0 +1,238 @@
+"""Settings, read from the environment or `.env` in the project's folder; every name starts with POSTROOM_.
+
+Each limit of the system is here with a default that suits a small organisation. `docs/settings.md` lists them.
+"""
+
+import socket
+from pathlib import Path
+
+import environ
+
+from config.secret import read_or_make
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# ---------------------------------------------------------------- where state lives
+
+DATA_DIR = Path(env.str("POSTROOM_DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+SECRET_KEY = env.str("POSTROOM_SECRET_KEY", default="") or read_or_make(DATA_DIR / "secret.key")
+DEBUG = env.bool("POSTROOM_DEBUG", default=False)
+
+SQLITE_OPTIONS = {
+    # FULL: an acknowledged row survives a power cut (WAL with NORMAL lost every one of them in a test).
+    "init_command": (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+        "PRAGMA cache_size=-16000; PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;"
+    ),
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 30,
+}
+_database_url = env.str("POSTROOM_DATABASE_URL", default="")
+if _database_url:
+    DATABASES = {"default": {**env.db_url_config(_database_url), "CONN_MAX_AGE": None}}
+    DATABASE_ROUTERS: list[str] = []
+else:
+    DATABASES = {
+        alias: {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(DATA_DIR / f"{file}.sqlite3"),
+            "OPTIONS": SQLITE_OPTIONS,
+            "CONN_MAX_AGE": None,
+        }
+        for alias, file in (("default", "postroom"), ("web", "web"))
+    }
+    DATABASE_ROUTERS = ["config.routers.WebStateRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+MESSAGE_FILES_DIR = DATA_DIR / "messages"
+
+# ---------------------------------------------------------------- who and where we are
+
+HOSTNAME = env.str("POSTROOM_HOSTNAME", default="") or socket.getfqdn()
+BIND = env.list("POSTROOM_BIND", default=["127.0.0.1"])
+PORTS = {
+    name: env.int(f"POSTROOM_{name.upper()}_PORT", default=port)
+    for name, port in {
+        "smtp": 2525,
+        "submission": 2587,
+        "submissions": 2465,
+        "imap": 2143,
+        "imaps": 2993,
+        "pop3": 2110,
+        "pop3s": 2995,
+        "web": 8025,
+    }.items()
+}
+TLS_CERT_FILE = env.str("POSTROOM_TLS_CERT_FILE", default="")  # both empty: self-signed, made on first start
+TLS_KEY_FILE = env.str("POSTROOM_TLS_KEY_FILE", default="")
+
+# ---------------------------------------------------------------- limits of the mail servers
+
+MESSAGE_SIZE_LIMIT = env.int("POSTROOM_MESSAGE_SIZE_LIMIT", default=50 * 1024 * 1024)  # octets
+MAX_RECIPIENTS = env.int("POSTROOM_MAX_RECIPIENTS", default=1000)  # a transaction; RFC 5321 4.5.3.1.8 asks 100
+MAX_RECEIVED = env.int("POSTROOM_MAX_RECEIVED", default=50)  # Received fields: more is a loop (RFC 5321 6.3)
+SMTP_TIMEOUT_S = env.int("POSTROOM_SMTP_TIMEOUT", default=300)  # RFC 5321 4.5.3.2.7
+IMAP_LOGIN_TIMEOUT_S = env.int("POSTROOM_IMAP_LOGIN_TIMEOUT", default=60)
+IMAP_IDLE_TIMEOUT_S = env.int("POSTROOM_IMAP_IDLE_TIMEOUT", default=30 * 60)  # RFC 9051 5.4: at least 30 min
+POP3_TIMEOUT_S = env.int("POSTROOM_POP3_TIMEOUT", default=600)  # RFC 1939 3: at least 10 min
+MAX_CONNECTIONS = env.int("POSTROOM_MAX_CONNECTIONS", default=12_000)  # a listener
+MAX_CONNECTIONS_PER_ADDRESS = env.int("POSTROOM_MAX_CONNECTIONS_PER_ADDRESS", default=100)  # loopback excepted
+WRITE_BUFFER_LIMIT = env.int("POSTROOM_WRITE_BUFFER_LIMIT", default=1024 * 1024)  # octets, a connection
+
+STORE_QUEUE_LIMIT = env.int("POSTROOM_STORE_QUEUE_LIMIT", default=2000)  # operations waiting
+STORE_BATCH_LIMIT = env.int("POSTROOM_STORE_BATCH_LIMIT", default=64)  # operations in one transaction
+STORE_READERS = env.int("POSTROOM_STORE_READERS", default=2)  # reader threads
+STORE_INLINE_LIMIT = env.int("POSTROOM_STORE_INLINE_LIMIT", default=64 * 1024)  # compressed octets in the database
+CHANGE_POLL_S = env.float("POSTROOM_CHANGE_POLL", default=1.0)  # what another process changed is seen after
+
+# ---------------------------------------------------------------- sending
+
+ROUTES = dict(
+    route.split("=", 1) for route in env.list("POSTROOM_ROUTES", default=[]) if "=" in route
+)  # domain=host:port; "*" is everything else
+QUEUE_RETRY_FIRST_S = env.int("POSTROOM_QUEUE_RETRY_FIRST", default=300)
+QUEUE_RETRY_MAX_S = env.int("POSTROOM_QUEUE_RETRY_MAX", default=3600)
+QUEUE_LIFETIME_S = env.int("POSTROOM_QUEUE_LIFETIME", default=5 * 24 * 3600)
+QUEUE_LEASE_S = env.int("POSTROOM_QUEUE_LEASE", default=600)
+QUEUE_CONCURRENCY = env.int("POSTROOM_QUEUE_CONCURRENCY", default=20)
+QUEUE_POLL_S = env.float("POSTROOM_QUEUE_POLL", default=5.0)
+QUEUE_PER_DESTINATION = env.int("POSTROOM_QUEUE_PER_DESTINATION", default=4)  # connections at once, a domain
+QUEUE_DELAY_NOTICE_S = env.int("POSTROOM_QUEUE_DELAY_NOTICE", default=4 * 3600)  # the sender is told once; 0 never
+OUTBOUND_PORT = env.int("POSTROOM_OUTBOUND_PORT", default=25)  # of hosts found by MX
+OUTBOUND_ALLOW_PRIVATE = env.bool("POSTROOM_OUTBOUND_ALLOW_PRIVATE", default=False)  # MX may be in private networks
+OUTBOUND_DNS_SERVERS = env.list("POSTROOM_OUTBOUND_DNS_SERVERS", default=[])  # host or host:port; else resolv.conf
+OUTBOUND_TIMEOUT_SCALE = env.float("POSTROOM_OUTBOUND_TIMEOUT_SCALE", default=1.0)  # of RFC 5321 4.5.3.2's
+
+# ---------------------------------------------------------------- sign-in
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.auth.backend.OneDoorBackend"]
+PASSWORD_HASHERS = [
+    "accounts.auth.hashers.PostroomArgon2Hasher",
+    "accounts.auth.hashers.ArgonOverImportHasher",
+    "accounts.auth.hashers.ImportHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+AUTH_CACHE_S = env.int("POSTROOM_AUTH_CACHE", default=300)
+AUTH_FAILURES_PER_ADDRESS = env.int("POSTROOM_AUTH_FAILURES_PER_ADDRESS", default=20)  # in AUTH_WINDOW_S
+AUTH_FAILURES_PER_LOGIN = env.int("POSTROOM_AUTH_FAILURES_PER_LOGIN", default=10)  # by one address
+AUTH_WINDOW_S = env.int("POSTROOM_AUTH_WINDOW", default=300)
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+# ---------------------------------------------------------------- Django
+
+INSTALLED_APPS = [
+    "accounts",
+    "mailservers",
+    "webmail",
+    "channels",
+    "csp",
+    "django_htmx",
+    "lucide",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "builtins": ["lucide.templatetags.lucide"],
+        },
+    },
+]
+_redis_url = env.str("POSTROOM_REDIS_URL", default="")
+CHANNEL_LAYERS = {
+    "default": (
+        {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [_redis_url]}}
+        if _redis_url
+        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    )
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("POSTROOM_TIME_ZONE", default="UTC")
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# ---------------------------------------------------------------- security of the web side
+
+ALLOWED_HOSTS = env.list("POSTROOM_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOSTNAME])
+CSRF_TRUSTED_ORIGINS = env.list("POSTROOM_TRUSTED_ORIGINS", default=[])
+WEB_TLS = env.bool("POSTROOM_WEB_TLS", default=False)  # True behind a proxy that speaks TLS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = WEB_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if WEB_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if WEB_TLS else 0
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+WEB_ATTACHMENTS_LIMIT = env.int("POSTROOM_WEB_ATTACHMENTS_LIMIT", default=25 * 1024 * 1024)  # octets, a message
+WEB_BODY_LIMIT = WEB_ATTACHMENTS_LIMIT + 5 * 1024 * 1024  # octets of a request; more is answered 413
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+DATA_UPLOAD_MAX_NUMBER_FILES = 100
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "frame-src": ["'self'"],
+        "form-action": ["'self'"],
+        "manifest-src": ["'self'"],
+        "worker-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# ---------------------------------------------------------------- logs: to standard error, one line each
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("POSTROOM_LOG_LEVEL", default="WARNING")},
+}

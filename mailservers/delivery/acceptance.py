@@ -1,0 +1,85 @@
+"""Taking responsibility for a message: one transaction holds its content, every local copy, its queue rows and
+its events. When `accept` returns, the message is durable and visible; when it raises, nothing of it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from mailservers.delivery.envelope import Envelope
+from mailservers.store.content import NewMessage, prepare_async
+from mailservers.store.engine import store
+from mailservers.store.events import Step
+from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver
+from mailservers.store.transaction import Event
+
+_RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
+_HEADER_END = re.compile(rb"\r\n\r\n")
+
+
+class MailLoop(Exception):
+    """Too many Received fields (RFC 5321 6.3)."""
+
+
+async def accept(envelope: Envelope, content: bytes) -> None:
+    """Store a received message for all its recipients.
+
+    `content`: the message with CRLF line ends. Raises `MailLoop`, a `StoreError`, or OSError (disk)."""
+    if count_received(content) >= settings.MAX_RECEIVED:
+        raise MailLoop("this message has passed through too many hosts")
+    raw = envelope.trace_fields(settings.HOSTNAME, timezone.now()) + content
+    message = await prepare_async(raw)
+    await store.call(deliver, plan(envelope, message))
+
+
+def count_received(content: bytes) -> int:
+    """Received fields in the header."""
+    end = _HEADER_END.search(content)
+    return len(_RECEIVED.findall(content, 0, end.start() if end else len(content)))
+
+
+def plan(envelope: Envelope, message: NewMessage) -> Delivery:
+    """The delivery that accepting means: INBOX copies, queue entry, events."""
+    remote = envelope.remote_addresses()
+    return Delivery(
+        message,
+        tuple(Placement(target.inbox_id) for _, target in envelope.local_targets()),
+        queue_entry(envelope, remote) if remote else None,
+        tuple(_events(envelope, message, remote)),
+    )
+
+
+def queue_entry(envelope: Envelope, remote: tuple[str, ...]) -> QueueEntry:
+    return QueueEntry(
+        envelope.trace_id,
+        envelope.reverse_path,
+        remote,
+        timezone.now() + timedelta(seconds=settings.QUEUE_LIFETIME_S),
+        envelope.sender_id,
+        envelope.smtputf8,
+    )
+
+
+def _events(envelope: Envelope, message: NewMessage, remote: tuple[str, ...]) -> Iterator[Event]:
+    summary, sender, trace_id = message.summary, envelope.reverse_path, envelope.trace_id
+    secured = f" over {envelope.tls}" if envelope.tls else ""
+    who = f"{envelope.sender_login} at " if envelope.sender_login else ""
+    yield Event(
+        trace_id,
+        Step.SUBMITTED if envelope.sender_id else Step.RECEIVED,
+        sender=sender,
+        recipient=", ".join(r.address for r in envelope.recipients[:8]),
+        peer=envelope.peer_address,
+        detail=f"From {who}{envelope.helo or 'the webmail'} [{envelope.peer_address}]{secured}, {summary.size} octets",
+        data={"message_id": summary.message_id, "subject": summary.subject, "size": summary.size},
+    )
+    for address, target in envelope.local_targets():
+        via = f" (for {address})" if address.lower() != target.login else ""
+        yield Event(trace_id, Step.FILED, sender=sender, recipient=target.login, detail=f"Put into INBOX{via}")
+    for address in remote:
+        yield Event(trace_id, Step.QUEUED, sender=sender, recipient=address, detail="Waiting to be sent")

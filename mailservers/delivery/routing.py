@@ -1,0 +1,149 @@
+"""Whom an address leads to: our users, aliases and groups, sub-addresses (`user+tag`), or another host.
+
+Addresses of our domains are compared without case (RFC 5321 2.4: the host that owns them may).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from accounts.models import Address, AddressTarget, Domain, User
+from mailservers.models import Mailbox
+from mailservers.store.engine import store
+
+MAX_DEPTH = 8  # aliases that lead to aliases
+REMEMBER_S = 5.0
+MAX_REMEMBERED = 10_000
+
+
+class RoutingError(Exception):
+    """Base of what keeps an address from being delivered to."""
+
+
+class UnknownRecipient(RoutingError):
+    """The domain is ours, but nobody has the address."""
+
+
+class NotOurDomain(RoutingError):
+    """Another host's mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTarget:
+    """One of our users, by the INBOX mail goes to."""
+
+    user_id: int
+    login: str
+    inbox_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Where mail for one address goes; each target once."""
+
+    local: tuple[LocalTarget, ...]
+    remote: tuple[str, ...] = ()
+
+
+def resolve_address(address: str) -> Resolution:
+    """Raises `UnknownRecipient`, `NotOurDomain`. Reads the database."""
+    local, remote = _expand(address.lower(), 0)
+    if not local and not remote:
+        raise UnknownRecipient(address)
+    return Resolution(tuple(dict.fromkeys(local)), tuple(dict.fromkeys(remote)))
+
+
+def _expand(address: str, depth: int) -> tuple[list[LocalTarget], list[str]]:
+    local_part, _, domain = address.rpartition("@")
+    target = _user(address)
+    if target is not None:
+        return [target], []
+    if not Domain.objects.filter(name=domain, is_active=True).exists():
+        raise NotOurDomain(address)
+    if depth > MAX_DEPTH:
+        return [], []
+    row = Address.objects.filter(address=address).first()
+    if row is not None:
+        return _targets(row, depth)
+    base, plus, _ = local_part.partition("+")
+    if plus and base:
+        return _expand(f"{base}@{domain}", depth + 1)
+    if local_part == "postmaster":
+        return _admins(), []
+    return [], []
+
+
+def _user(address: str) -> LocalTarget | None:
+    row = (
+        Mailbox.objects.filter(owner__login=address, name="INBOX", owner__is_active=True, owner__domain__is_active=True)
+        .values_list("owner_id", "id")
+        .first()
+    )
+    return LocalTarget(row[0], address, row[1]) if row else None
+
+
+def _targets(row: Address, depth: int) -> tuple[list[LocalTarget], list[str]]:
+    local: list[LocalTarget] = []
+    remote: list[str] = []
+    for target in AddressTarget.objects.filter(address=row).select_related("user").order_by("pk"):
+        if target.user is not None:
+            found = _user(target.user.login)
+            local += [found] if found else []
+            continue
+        try:
+            more_local, more_remote = _expand(target.remote.lower(), depth + 1)
+        except NotOurDomain:
+            remote.append(target.remote)
+        else:
+            local += more_local
+            remote += more_remote
+    return local, remote
+
+
+def _admins() -> list[LocalTarget]:
+    """RFC 5321 4.5.1: postmaster always exists; the first administrator reads it."""
+    login = User.objects.filter(role="admin", is_active=True).order_by("pk").values_list("login", flat=True).first()
+    target = _user(login) if login else None
+    return [target] if target else []
+
+
+_remembered: dict[str, tuple[float, Resolution]] = {}
+
+
+def remembered(address: str) -> Resolution | None:
+    """What `resolve` found in the last few seconds; a user removed since then is noticed at delivery."""
+    entry = _remembered.get(address)
+    return entry[1] if entry is not None and time.monotonic() < entry[0] else None
+
+
+async def resolve(address: str) -> Resolution:
+    """`resolve_address` for the event loop; good answers are remembered for REMEMBER_S."""
+    known = remembered(address)
+    if known is not None:
+        return known
+    resolution = await store.read(resolve_address, address)
+    if len(_remembered) >= MAX_REMEMBERED:
+        _remembered.clear()
+    _remembered[address] = (time.monotonic() + REMEMBER_S, resolution)
+    return resolution
+
+
+def forget() -> None:
+    """Forget what is remembered: addresses have changed."""
+    _remembered.clear()
+
+
+def may_send_as(user_id: int, address: str) -> bool:
+    """Is this the user's own address: the login, an alias that leads to them, or a sub-address of one?"""
+    try:
+        resolution = resolve_address(address)
+    except RoutingError:
+        return False
+    return any(target.user_id == user_id for target in resolution.local)
+
+
+def postmaster_address(address: str, hostname: str) -> str:
+    """<Postmaster> without a domain means the postmaster of one of our domains (RFC 5321 4.5.1)."""
+    domain = Domain.objects.filter(is_active=True).order_by("pk").values_list("name", flat=True).first()
+    return f"postmaster@{domain or hostname}"

@@ -1,0 +1,121 @@
+"""Mail from our own users (RFC 6409): checked, completed, and accepted like any other.
+
+Over SMTP the face has already resolved the recipients (`accept`); the webmail hands over all at once (`submit`).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from email.utils import format_datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.auth.door import Identity
+from mailservers.delivery.acceptance import plan
+from mailservers.delivery.envelope import Envelope, Recipient
+from mailservers.delivery.routing import NotOurDomain, Resolution, UnknownRecipient, may_send_as, resolve_address
+from mailservers.formats.headers import first_field
+from mailservers.formats.mime import header_end
+from mailservers.models import Flag
+from mailservers.store.content import prepare
+from mailservers.store.engine import store
+from mailservers.store.events import new_trace_id
+from mailservers.store.placing import Delivery, Placement, write_deliveries
+from mailservers.store.transaction import Transaction
+
+_BCC = re.compile(rb"^bcc[ \t]*:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*", re.IGNORECASE | re.MULTILINE)
+
+
+class SubmissionRefused(Exception):
+    """Text for the sender; `recipient` when one address is the reason."""
+
+    def __init__(self, text: str, recipient: str | None = None) -> None:
+        super().__init__(text)
+        self.recipient = recipient
+
+
+def complete(content: bytes, sender: str) -> bytes:
+    """Add Date and Message-ID where they are missing (RFC 6409 8.1, 8.2) and take out Bcc (RFC 5322 3.6.3)."""
+    end = header_end(content)
+    header, body = content[:end], content[end:]
+    header = _BCC.sub(b"", header)
+    added = b""
+    if first_field(header, b"message-id") is None:
+        domain = sender.rpartition("@")[2] or settings.HOSTNAME
+        added += f"Message-ID: <{secrets.token_hex(12)}@{domain}>\r\n".encode()
+    if first_field(header, b"date") is None:
+        added += f"Date: {format_datetime(timezone.localtime())}\r\n".encode()
+    return added + header + body
+
+
+def check_sender(user_id: int, reverse_path: str) -> None:
+    """Raises `SubmissionRefused` unless the address is the user's own; <> is for programs' notices."""
+    if reverse_path and not may_send_as(user_id, reverse_path):
+        raise SubmissionRefused(f"You may not send as {reverse_path}")
+
+
+def submit(
+    user: Identity,
+    raw: bytes,
+    recipients: Sequence[str],
+    *,
+    reverse_path: str | None = None,
+    peer: str = "webmail",
+    sent_mailbox_id: int | None = None,
+    also: Callable[[Transaction], None] | None = None,
+) -> str:
+    """Accept a message written in the webmail; its trace id. Not for the event loop.
+
+    `raw` may hold Bcc: it stays in the copy for `sent_mailbox_id` and nowhere else. `also(tx)` runs in the same
+    transaction (to take the draft away). Raises `SubmissionRefused`, a `StoreError`, or OSError."""
+    reverse_path = user.login if reverse_path is None else reverse_path
+    check_sender(user.user_id, reverse_path)
+    if not recipients:
+        raise SubmissionRefused("There is no recipient")
+    if len(recipients) > settings.MAX_RECIPIENTS:
+        raise SubmissionRefused(f"More than {settings.MAX_RECIPIENTS} recipients")
+    if len(raw) > settings.MESSAGE_SIZE_LIMIT:
+        raise SubmissionRefused(f"The message is larger than {settings.MESSAGE_SIZE_LIMIT} octets")
+    envelope = Envelope(
+        new_trace_id(),
+        reverse_path,
+        peer,
+        with_protocol="HTTP",
+        sender_id=user.user_id,
+        sender_login=user.login,
+        smtputf8=not all(address.isascii() for address in (reverse_path, *recipients)),
+        recipients=[Recipient(address, _resolve(address)) for address in recipients],
+    )
+    completed = complete(raw, user.login)
+    fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
+    message = prepare(fields + completed)
+    deliveries = [plan(envelope, message)]
+    if sent_mailbox_id is not None:
+        kept = prepare(raw if first_field(raw[: header_end(raw)], b"message-id") is not None else completed)
+        placement = Placement(sent_mailbox_id, Flag.SEEN, owner_id=user.user_id)
+        deliveries.append(Delivery(kept, (placement,)))
+    _write(deliveries, also)
+    return envelope.trace_id
+
+
+def _resolve(address: str) -> Resolution:
+    try:
+        return resolve_address(address)
+    except NotOurDomain:
+        return Resolution((), (address,))
+    except UnknownRecipient:
+        raise SubmissionRefused(f"There is no {address} here", address) from None
+
+
+def _write(deliveries: list[Delivery], also: Callable[[Transaction], None] | None) -> None:
+    def operation(tx: Transaction) -> None:
+        for outcome in write_deliveries(tx, deliveries):
+            if isinstance(outcome, Exception):
+                raise outcome
+        if also is not None:
+            also(tx)
+
+    store.call_sync(operation)

@@ -1,0 +1,89 @@
+"""Making a DKIM-Signature (RFC 6376), relaxed/relaxed and rsa-sha256. The RSA itself is the caller's.
+
+All of it is linear in the octets of the message, whatever they are. (dkimpy's canonicalisation is not: 40,000 blanks
+in a line of the body take it 8 s, 200,000 continuation lines in the header 66 s. It checks our signatures in tests.)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+
+from .headers import header_end, iter_fields, unfold
+
+# RFC 6376 section 5.4.1, without what relays change. Fields that are not there are not named, From excepted.
+SIGNED_FIELDS = (
+    b"from", b"sender", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references",
+    b"mime-version", b"content-type", b"content-transfer-encoding", b"content-id", b"content-description",
+    b"list-id", b"list-help", b"list-unsubscribe", b"list-unsubscribe-post", b"list-subscribe", b"list-post",
+    b"list-owner", b"list-archive",
+)  # fmt: skip
+MAX_INSTANCES = 10  # of one field; more would make h= as long as the header
+
+_BLANKS = re.compile(rb"[ \t]+")
+
+
+def canonical_body(body: bytes) -> bytes:
+    """RFC 6376 section 3.4.4. `body` has CRLF line ends only."""
+    body = _BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n")
+    body = body.rstrip(b"\r\n")
+    return body + b"\r\n" if body else b""
+
+
+def canonical_field(name: bytes, value: bytes) -> bytes:
+    """RFC 6376 section 3.4.2, without the CRLF. `value` is raw, folds included."""
+    return name.lower() + b":" + _BLANKS.sub(b" ", unfold(value)).strip(b" ")
+
+
+def sign_message(
+    message: bytes, *, domain: str, selector: str, signed_at: int, sign: Callable[[bytes], bytes]
+) -> bytes:
+    """The DKIM-Signature field, CRLF included, to be put in front of `message` (CRLF line ends only).
+
+    `domain` in A-labels; `signed_at` in seconds since 1970; `sign` gives the RSASSA-PKCS1-v1_5 signature with SHA-256
+    of its argument. From is signed once more than it occurs, so that another one cannot be added (section 8.15)."""
+    body_start = header_end(message)
+    fields = list(iter_fields(message[:body_start]))
+    names, chosen = _choose(fields)
+    body_hash = base64.b64encode(hashlib.sha256(canonical_body(message[body_start:])).digest())
+    tags = (
+        f" v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}; h=".encode("ascii")
+        + _fold_names(names)
+        + b";\r\n\tbh="
+        + body_hash
+        + b";\r\n\tb="
+    )
+    signed = b"".join(canonical_field(*field) + b"\r\n" for field in chosen)
+    signature = base64.b64encode(sign(signed + canonical_field(b"DKIM-Signature", tags)))
+    folded = b"\r\n\t ".join(signature[at : at + 72] for at in range(0, len(signature), 72))
+    return b"DKIM-Signature:" + tags + folded + b"\r\n"
+
+
+def _choose(fields: Sequence[tuple[bytes, bytes]]) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
+    """(names for h=, the fields they stand for): of each name the last instances, from the bottom up (5.4.2)."""
+    by_name: dict[bytes, list[tuple[bytes, bytes]]] = {}
+    for name, value in fields:
+        by_name.setdefault(name.lower(), []).append((name, value))
+    names: list[bytes] = []
+    chosen: list[tuple[bytes, bytes]] = []
+    for name in SIGNED_FIELDS:
+        present = by_name.get(name, [])
+        instances = present[: -MAX_INSTANCES - 1 : -1]
+        chosen += instances
+        names += [name] * len(instances)
+        if name == b"from" and len(instances) == len(present):
+            names.append(name)
+    return names, chosen
+
+
+def _fold_names(names: Sequence[bytes]) -> bytes:
+    lines: list[bytes] = []
+    line = b""
+    for name in names:
+        line += (b":" if line or lines else b"") + name
+        if len(line) > 60:
+            lines.append(line)
+            line = b""
+    return b"\r\n\t ".join([*lines, line] if line else lines)

@@ -1,0 +1,295 @@
+"""SEARCH's arguments as a tree of frozen nodes (RFC 9051 section 6.4.4).
+
+    search         = "SEARCH" [search-return-opts] SP search-program
+    search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
+
+Also RFC 3501's NEW, OLD and RECENT, RFC 5032's YOUNGER and OLDER, RFC 7162's MODSEQ.
+"""
+
+import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .lexer import MAX_NESTING, BadCharset, ImapSyntaxError, Lexer
+from .sequences import SequenceSet
+
+CHARSETS = ("US-ASCII", "UTF-8")
+RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every message."""
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    keys: tuple["Key", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    first: "Key"
+    second: "Key"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    key: "Key"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A system flag (``\\Seen``) or keyword is set; ``\\Recent`` too."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header field called ``field`` (lower case) holds ``text``; with "" text, it is there."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body holds ``text``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Header or body holds ``text``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DateIs:
+    """A date compares with ``date``. ``which``: internal, sent, saved; ``how``: before, on, since."""
+
+    which: str
+    how: str
+    date: datetime.date
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Internal date at most (``younger``) or at least so many seconds ago."""
+
+    younger: bool
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Larger:
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uids:
+    uids: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Message sequence numbers, or ``$``."""
+
+    numbers: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeq:
+    """Changed at or after mod-sequence ``at_least``."""
+
+    at_least: int
+
+
+Key = All | And | Or | Not | Flag | Header | Body | Text | DateIs | Within | Larger | Smaller | Uids | Numbers | ModSeq
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """``returns`` is None where no RETURN was given, else the options, ALL where it was empty."""
+
+    returns: frozenset[str] | None
+    key: Key
+
+
+def walk(key: Key) -> Iterator[Key]:
+    """Every node of a tree."""
+    yield key
+    match key:
+        case And(keys):
+            for inner in keys:
+                yield from walk(inner)
+        case Or(first, second):
+            yield from walk(first)
+            yield from walk(second)
+        case Not(inner):
+            yield from walk(inner)
+
+
+def parse_search(lexer: Lexer) -> SearchRequest:
+    """The arguments of SEARCH and UID SEARCH. Raises BadCharset besides ImapSyntaxError."""
+    lexer.sp()
+    returns = _return_options(lexer) if _next_label(lexer) == "RETURN" else None
+    if _next_label(lexer) == "CHARSET":
+        lexer.label("CHARSET")
+        lexer.sp()
+        _check_charset(lexer.astring("a charset"))
+        lexer.sp()
+    key = _keys(lexer, 0)
+    lexer.end()
+    return SearchRequest(returns, key)
+
+
+def _next_label(lexer: Lexer) -> str | None:
+    if not lexer.peek().isalpha():
+        return None
+    start = lexer.pos
+    label = lexer.label("a search key")
+    lexer.pos = start
+    return label
+
+
+def _check_charset(name: bytes) -> None:
+    if name.upper() not in (charset.encode() for charset in CHARSETS):
+        raise BadCharset("Unknown charset")
+
+
+def _return_options(lexer: Lexer) -> frozenset[str]:
+    """search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" """
+    lexer.label("RETURN")
+    lexer.sp()
+    lexer.expect(b"(", "search return options")
+    options: set[str] = set()
+    while not lexer.skip(b")"):
+        if options:
+            lexer.sp()
+        option = lexer.label("a search return option")
+        if option not in RETURN_OPTIONS:
+            raise ImapSyntaxError("Unknown search return option")
+        options.add(option)
+    lexer.sp()
+    return frozenset(options or {"ALL"})
+
+
+def _keys(lexer: Lexer, depth: int) -> Key:
+    """search-key *(SP search-key)"""
+    keys = [_key(lexer, depth)]
+    while lexer.peek() == b" ":
+        lexer.sp()
+        if not lexer.peek():  # a trailing space: end() forgives it
+            lexer.pos -= 1
+            break
+        keys.append(_key(lexer, depth))
+    return keys[0] if len(keys) == 1 else And(tuple(keys))
+
+
+def _key(lexer: Lexer, depth: int) -> Key:
+    if depth > MAX_NESTING:
+        raise ImapSyntaxError("Search keys nested too deeply")
+    following = lexer.peek()
+    if following == b"(":
+        lexer.skip(b"(")
+        key = _keys(lexer, depth + 1)
+        lexer.expect(b")", "a closing parenthesis")
+        return key
+    if following.isdigit() or following in (b"*", b"$"):
+        return Numbers(lexer.sequence_set())
+    name = lexer.label("a search key")
+    if name in _PLAIN:
+        return _PLAIN[name]
+    reader = _WITH_ARGUMENT.get(name)
+    if reader is None:
+        raise ImapSyntaxError("Unknown search key")
+    lexer.sp()
+    return reader(lexer, depth)
+
+
+_PLAIN: dict[str, Key] = {
+    "ALL": All(),
+    "RECENT": Flag("\\Recent"),
+    "NEW": And((Flag("\\Recent"), Not(Flag("\\Seen")))),
+    "OLD": Not(Flag("\\Recent")),
+}
+for _name in ("Answered", "Deleted", "Draft", "Flagged", "Seen"):
+    _PLAIN[_name.upper()] = Flag(f"\\{_name}")
+    _PLAIN[f"UN{_name.upper()}"] = Not(Flag(f"\\{_name}"))
+
+
+def _keyword(lexer: Lexer) -> Flag:
+    flag = lexer.flag()
+    return Flag(flag)
+
+
+def _header(lexer: Lexer) -> Header:
+    field = lexer.text_string("a header field name")
+    lexer.sp()
+    return Header(field.lower(), lexer.text_string())
+
+
+def _or(lexer: Lexer, depth: int) -> Or:
+    first = _key(lexer, depth + 1)
+    lexer.sp()
+    return Or(first, _key(lexer, depth + 1))
+
+
+def _modseq(lexer: Lexer) -> ModSeq:
+    """MODSEQ [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+
+    Mod-sequences are kept per message, not per flag, so the entry is read and not used (RFC 7162
+    section 3.1.5: "the server MUST ignore [it]" where it keeps none).
+    """
+    if lexer.peek() == b'"':
+        entry = lexer.string()
+        if not entry.lower().startswith(b"/flags/"):
+            raise ImapSyntaxError("Unknown metadata entry")
+        lexer.sp()
+        if lexer.label("an entry type") not in ("PRIV", "SHARED", "ALL"):
+            raise ImapSyntaxError("Unknown entry type")
+        lexer.sp()
+    return ModSeq(lexer.number64())
+
+
+def _within(younger: bool) -> Callable[[Lexer, int], Key]:
+    return lambda lexer, _depth: Within(younger, lexer.nz_number())
+
+
+def _date_is(which: str, how: str) -> Callable[[Lexer, int], Key]:
+    return lambda lexer, _depth: DateIs(which, how, lexer.date())
+
+
+def _field(name: str) -> Callable[[Lexer, int], Key]:
+    return lambda lexer, _depth: Header(name, lexer.text_string())
+
+
+_WITH_ARGUMENT: dict[str, Callable[[Lexer, int], Key]] = {
+    "HEADER": lambda lexer, _depth: _header(lexer),
+    "BODY": lambda lexer, _depth: Body(lexer.text_string()),
+    "TEXT": lambda lexer, _depth: Text(lexer.text_string()),
+    "KEYWORD": lambda lexer, _depth: _keyword(lexer),
+    "UNKEYWORD": lambda lexer, _depth: Not(_keyword(lexer)),
+    "LARGER": lambda lexer, _depth: Larger(lexer.number64()),
+    "SMALLER": lambda lexer, _depth: Smaller(lexer.number64()),
+    "UID": lambda lexer, _depth: Uids(lexer.sequence_set()),
+    "MODSEQ": lambda lexer, _depth: _modseq(lexer),
+    "NOT": lambda lexer, depth: Not(_key(lexer, depth + 1)),
+    "OR": _or,
+    "YOUNGER": _within(True),
+    "OLDER": _within(False),
+}
+for _name in ("bcc", "cc", "from", "subject", "to"):
+    _WITH_ARGUMENT[_name.upper()] = _field(_name)
+for _how in ("before", "on", "since"):
+    _WITH_ARGUMENT[_how.upper()] = _date_is("internal", _how)
+    _WITH_ARGUMENT[f"SENT{_how.upper()}"] = _date_is("sent", _how)

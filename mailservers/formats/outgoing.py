@@ -1,0 +1,62 @@
+"""The octets of a message as they go out over SMTP: CRLF line ends only, and dots doubled.
+
+A bare CR or LF is never sent: what one host takes for text, another takes for the end of the message ("smuggling").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .headers import header_end
+from .mailbox_address import MAX_DOMAIN_OCTETS, domain_to_ascii
+
+_LINE_END = re.compile(rb"\r*+\n")
+_ASCII_DOMAIN = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
+_BARE_CR = re.compile(rb"\r(?!\n)")
+_OWN_RETURN_PATH = re.compile(rb"return-path[ \t]*:[^\n]*+\n(?:[ \t][^\n]*+\n)*", re.IGNORECASE)
+
+
+def to_wire(raw: bytes) -> bytes:
+    """The message with CRLF line ends, the last line ended, and without the Return-Path it was delivered with
+    (RFC 5321 section 4.4: the host that makes final delivery adds it).
+
+    A bare LF ends a line, as do several CR before an LF. A bare CR becomes a blank in the header, where it could
+    only break a field in two, and a line end in the body.
+    """
+    own = _OWN_RETURN_PATH.match(raw)
+    if own is not None:
+        raw = raw[own.end() :]
+    pairs = raw.count(b"\r\n")
+    if raw.count(b"\n") != pairs or raw.count(b"\r") != pairs:
+        raw = _LINE_END.sub(b"\r\n", raw)
+        body = header_end(raw)
+        raw = _BARE_CR.sub(b" ", raw[:body]) + _BARE_CR.sub(b"\r\n", raw[body:])
+    return raw if raw.endswith(b"\r\n") or not raw else raw + b"\r\n"
+
+
+def data_blocks(wire: bytes, block_octets: int = 64 * 1024) -> Iterator[bytes]:
+    """What follows the 354 reply: dots doubled at line starts (RFC 5321 section 4.5.2) and the end of data.
+
+    `wire` as `to_wire` gives it. Blocks end at line ends where they can and are about `block_octets` long."""
+    start = 0
+    while start < len(wire):
+        end = min(start + block_octets, len(wire))
+        if end < len(wire):
+            line_end = wire.rfind(b"\n", start, end)
+            # Without a line end inside, the next octet belongs to the same line: its dot must not be doubled.
+            end = line_end + 1 if line_end >= 0 else wire.find(b"\n", end) + 1
+        block = wire[start:end].replace(b"\r\n.", b"\r\n..")
+        yield b"." + block if block.startswith(b".") else block
+        start = end
+    yield b".\r\n"
+
+
+def domain_on_wire(domain: str) -> str:
+    """A domain in A-labels and lower case, for DNS and for an envelope without SMTPUTF8. Raises `InvalidAddress`.
+
+    More lenient than `domain_to_ascii`: names with an underscore are in use, and not ours to judge."""
+    domain = domain.removesuffix(".")
+    if len(domain) <= MAX_DOMAIN_OCTETS and _ASCII_DOMAIN.fullmatch(domain):
+        return domain.lower()
+    return domain_to_ascii(domain)

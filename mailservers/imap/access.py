@@ -1,0 +1,216 @@
+"""Commands about the session itself: CAPABILITY, NOOP, LOGOUT, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, ID, IDLE.
+
+RFC 9051 sections 6.1, 6.2, 6.3.1, 6.3.13; RFC 2971; RFC 4959 (SASL-IR); RFC 4616 (PLAIN);
+draft-murchison-sasl-login (LOGIN).
+"""
+
+import binascii
+import logging
+
+from django.conf import settings
+
+from accounts.auth.door import AuthenticationFailed, Throttled, authenticate
+from mailservers.formats.imap.arguments import AuthenticateRequest, LoginRequest
+from mailservers.formats.imap.lexer import ImapSyntaxError
+from mailservers.imap.replies import Disconnect, Refusal, Reply
+from mailservers.imap.session import Session
+
+log = logging.getLogger(__name__)
+
+MAX_FAILED_LOGINS = 5  # then the connection is closed
+MAX_SASL_OCTETS = 8192  # a decoded answer
+ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE")
+MECHANISMS = ("PLAIN", "LOGIN")
+
+# RFC 9051 section 6.1.1. APPENDLIMIT, STARTTLS, AUTH= and LOGINDISABLED depend on the settings and the connection.
+CAPABILITIES = (
+    "IMAP4rev1",
+    "IMAP4rev2",
+    "LITERAL+",
+    "SASL-IR",
+    "ID",
+    "ENABLE",
+    "IDLE",
+    "NAMESPACE",
+    "UIDPLUS",
+    "MOVE",
+    "UNSELECT",
+    "CHILDREN",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "CONDSTORE",
+)
+
+
+def capability_text(session: Session) -> bytes:
+    """What this client may use now."""
+    names = [*CAPABILITIES, f"APPENDLIMIT={settings.MESSAGE_SIZE_LIMIT}"]
+    if session.identity is None:
+        if not session.sink.is_tls:
+            names.append("STARTTLS")
+        if session.sink.may_send_password:
+            names += [f"AUTH={mechanism}" for mechanism in MECHANISMS]
+        else:
+            names.append("LOGINDISABLED")
+    return ("CAPABILITY " + " ".join(names)).encode("ascii")
+
+
+def greet(session: Session) -> None:
+    """greeting = "*" SP resp-cond-auth"""
+    session.untagged(b"OK [%b] Postroom ready" % capability_text(session))
+    session.send()
+
+
+async def capability(session: Session, _request: None) -> None:
+    session.untagged(capability_text(session))
+
+
+async def noop(session: Session, _request: None) -> None:
+    """NOOP and CHECK: the announcement of changes that ends every command looks even without a hint."""
+    await session.announce(expunge=True, ask=True)
+
+
+async def logout(session: Session, _request: None) -> Reply:
+    await session.deselect()
+    session.untagged(b"BYE Logging out")
+    return Reply("Logout completed", closes=True)
+
+
+async def starttls(session: Session, _request: None) -> Reply:
+    if session.sink.is_tls:
+        raise Refusal(None, "TLS is already active", "BAD")
+
+    async def upgrade() -> None:
+        session.forget_input()  # section 6.2.1: nothing said before TLS counts after it
+        await session.sink.start_tls()
+
+    return Reply("Begin TLS negotiation now", then=upgrade)
+
+
+# ------------------------------------------------------------------ signing in
+
+
+async def login(session: Session, request: LoginRequest) -> Reply:
+    _require_private(session)
+    return await _sign_in(session, request.user, request.password)
+
+
+async def authenticate_command(session: Session, request: AuthenticateRequest) -> Reply:
+    """AUTHENTICATE PLAIN and LOGIN, with or without an initial response."""
+    if request.mechanism not in MECHANISMS:
+        raise Refusal("CANNOT", "Unsupported authentication mechanism")
+    _require_private(session)
+    first = await _answer(session, b"") if request.initial is None else _decode(request.initial)
+    if request.mechanism == "PLAIN":
+        fields = first.split(b"\0")
+        if len(fields) != 3 or not fields[1]:
+            raise ImapSyntaxError("Malformed PLAIN message")
+        authorization, user, password = fields
+        if authorization not in (b"", user):
+            session.failed_logins += 1
+            raise Refusal("AUTHORIZATIONFAILED", "Signing in as another user is not allowed")
+        return await _sign_in(session, user, password)
+    # LOGIN: the user name has no prompt of its own where it came as initial response.
+    if request.initial is None and not first:
+        raise ImapSyntaxError("No user name given")
+    return await _sign_in(session, first, await _answer(session, b"UGFzc3dvcmQ6"))
+
+
+def _require_private(session: Session) -> None:
+    if not session.sink.may_send_password:
+        raise Refusal("PRIVACYREQUIRED", "Signing in is only possible over TLS: use STARTTLS")
+
+
+async def _answer(session: Session, challenge: bytes) -> bytes:
+    """Send a challenge (in base64), wait for the answer. ``*`` cancels: BAD (RFC 9051 section 6.2.2)."""
+    session.raw(b"+ %b\r\n" % challenge)
+    session.send()
+    line = await session.next_line()
+    if line == b"*":
+        raise ImapSyntaxError("Authentication cancelled")
+    return _decode(line)
+
+
+def _decode(text: bytes) -> bytes:
+    if text == b"=":
+        return b""
+    try:
+        answer = binascii.a2b_base64(text, strict_mode=True) if text else b""
+    except binascii.Error:
+        raise ImapSyntaxError("Invalid base64") from None
+    if len(answer) > MAX_SASL_OCTETS:
+        raise ImapSyntaxError("Answer too long")
+    return answer
+
+
+async def _sign_in(session: Session, user: bytes, password: bytes) -> Reply:
+    try:
+        identity = await authenticate(
+            user.decode("utf-8"), password.decode("utf-8"), address=session.sink.peer_address, service="imap"
+        )
+    except UnicodeDecodeError:
+        _count_failure(session)
+        raise AuthenticationFailed("invalid login or password") from None
+    except Throttled:
+        raise
+    except AuthenticationFailed:
+        _count_failure(session)
+        raise
+    session.identity = identity
+    session.widen_limits()
+    return Reply("Logged in", capability_text(session))
+
+
+def _count_failure(session: Session) -> None:
+    session.failed_logins += 1
+    if session.failed_logins >= MAX_FAILED_LOGINS:
+        raise Disconnect("Too many failed logins")
+
+
+# ------------------------------------------------------------ after signing in
+
+
+async def enable(session: Session, names: tuple[str, ...]) -> None:
+    """RFC 9051 section 6.3.1: what is not known is passed over in silence."""
+    enabled = [name for name in ENABLE_CAPABILITIES if name.upper() in names]
+    if "IMAP4rev2" in enabled:
+        session.utf8 = True
+        if session.selected is not None:
+            session.selected.first_recent = 0  # IMAP4rev2 has no \\Recent
+    session.untagged(" ".join(["ENABLED", *enabled]).encode("ascii"))
+    if "CONDSTORE" in enabled:
+        enable_condstore(session)
+
+
+def enable_condstore(session: Session) -> None:
+    """A CONDSTORE enabling command was given; in a selected mailbox the client learns where it stands
+    (RFC 7162 section 3.1.2.1)."""
+    if not session.condstore:
+        session.condstore = True
+        if session.selected is not None:
+            session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % session.selected.seen_modseq)
+
+
+async def identify(session: Session, fields: tuple[tuple[str, str | None], ...]) -> None:
+    """ID (RFC 2971): for the log, and nothing about versions given away before login."""
+    if fields:
+        log.info("client of %s: %s", session.sink.peer_address, dict(fields))
+    session.untagged(b'ID ("name" "Postroom")')
+
+
+async def namespace(session: Session, _request: None) -> None:
+    """RFC 9051 section 6.3.10: one personal namespace."""
+    session.untagged(b'NAMESPACE (("" "/")) NIL NIL')
+
+
+async def idle(session: Session, _request: None) -> None:
+    """RFC 9051 section 6.3.13. What is new is said at once; the dialogue does the rest, until DONE."""
+    await session.announce(expunge=True, ask=True)
+    session.raw(b"+ idling\r\n")
+    session.send()

@@ -1,0 +1,167 @@
+"""The commands of IMAP as data, and how one is carried out.
+
+A row says when a command is allowed, how its arguments are read, who carries it out, and what it must
+not forget: whether EXPUNGE may be sent with it (RFC 9051 section 7.5.1: never with FETCH, STORE,
+SEARCH by sequence number).
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mailservers.formats.imap import arguments as args
+from mailservers.formats.imap.fetch import parse_fetch
+from mailservers.formats.imap.lexer import Lexer
+from mailservers.formats.imap.listing import parse_list, parse_lsub, parse_status
+from mailservers.formats.imap.reader import Command
+from mailservers.formats.imap.search import parse_search
+from mailservers.imap import access, fetching, listing, mailboxes, messages, searching
+from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
+from mailservers.imap.session import Session
+
+log = logging.getLogger(__name__)
+
+
+class State(enum.Flag):
+    """RFC 9051 section 3. (The logout state has no commands.)"""
+
+    NOT_AUTHENTICATED = enum.auto()
+    AUTHENTICATED = enum.auto()
+    SELECTED = enum.auto()
+    SIGNED_IN = AUTHENTICATED | SELECTED
+    ANY = NOT_AUTHENTICATED | AUTHENTICATED | SELECTED
+
+
+Handler = Callable[[Session, Any], Awaitable[Reply | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command."""
+
+    name: str
+    states: State
+    parse: Callable[[Lexer], Any]
+    handler: Handler
+    expunge: bool = True  # EXPUNGE may be sent while it is in progress
+    is_idle: bool = False  # its tagged reply comes with DONE
+
+
+_uid = partial  # _uid(handler, by_uid=True): the same command with UIDs for numbers
+
+_ROWS = (
+    Row("CAPABILITY", State.ANY, args.parse_nothing, access.capability),
+    Row("NOOP", State.ANY, args.parse_nothing, access.noop),
+    Row("LOGOUT", State.ANY, args.parse_nothing, access.logout),
+    Row("ID", State.ANY, args.parse_id, access.identify),
+    Row("STARTTLS", State.NOT_AUTHENTICATED, args.parse_nothing, access.starttls),
+    Row("LOGIN", State.NOT_AUTHENTICATED, args.parse_login, access.login),
+    Row("AUTHENTICATE", State.NOT_AUTHENTICATED, args.parse_authenticate, access.authenticate_command),
+    Row("ENABLE", State.SIGNED_IN, args.parse_enable, access.enable),
+    Row("NAMESPACE", State.SIGNED_IN, args.parse_nothing, access.namespace),
+    Row("IDLE", State.SIGNED_IN, args.parse_nothing, access.idle, is_idle=True),
+    Row("SELECT", State.SIGNED_IN, args.parse_select, mailboxes.select),
+    Row("EXAMINE", State.SIGNED_IN, args.parse_select, partial(mailboxes.select, read_only=True)),
+    Row("CREATE", State.SIGNED_IN, args.parse_create, mailboxes.create),
+    Row("DELETE", State.SIGNED_IN, args.parse_mailbox, mailboxes.delete),
+    Row("RENAME", State.SIGNED_IN, args.parse_rename, mailboxes.rename),
+    Row("SUBSCRIBE", State.SIGNED_IN, args.parse_mailbox, mailboxes.subscribe),
+    Row("UNSUBSCRIBE", State.SIGNED_IN, args.parse_mailbox, mailboxes.unsubscribe),
+    Row("LIST", State.SIGNED_IN, parse_list, listing.list_command),
+    Row("LSUB", State.SIGNED_IN, parse_lsub, listing.lsub),
+    Row("STATUS", State.SIGNED_IN, parse_status, listing.status),
+    Row("APPEND", State.SIGNED_IN, args.parse_append, messages.append_command),
+    Row("CHECK", State.SELECTED, args.parse_nothing, access.noop),
+    Row("CLOSE", State.SELECTED, args.parse_nothing, mailboxes.close),
+    Row("UNSELECT", State.SELECTED, args.parse_nothing, mailboxes.unselect),
+    Row("EXPUNGE", State.SELECTED, args.parse_nothing, messages.expunge_command),
+    Row("SEARCH", State.SELECTED, parse_search, searching.search, expunge=False),
+    Row("FETCH", State.SELECTED, parse_fetch, fetching.fetch, expunge=False),
+    Row("STORE", State.SELECTED, args.parse_store, messages.store_command, expunge=False),
+    Row("COPY", State.SELECTED, args.parse_copy, messages.copy_command),
+    Row("MOVE", State.SELECTED, args.parse_copy, messages.move_command),
+    Row("UID EXPUNGE", State.SELECTED, args.parse_messages, messages.uid_expunge),
+    Row("UID SEARCH", State.SELECTED, parse_search, _uid(searching.search, by_uid=True)),
+    Row("UID FETCH", State.SELECTED, parse_fetch, _uid(fetching.fetch, by_uid=True)),
+    Row("UID STORE", State.SELECTED, args.parse_store, _uid(messages.store_command, by_uid=True)),
+    Row("UID COPY", State.SELECTED, args.parse_copy, _uid(messages.copy_command, by_uid=True)),
+    Row("UID MOVE", State.SELECTED, args.parse_copy, _uid(messages.move_command, by_uid=True)),
+)
+COMMANDS = {row.name: row for row in _ROWS}
+
+
+def state_of(session: Session) -> State:
+    if session.identity is None:
+        return State.NOT_AUTHENTICATED
+    return State.AUTHENTICATED if session.selected is None else State.SELECTED
+
+
+async def run(session: Session, command: Command) -> Reply | None:
+    """Carry out one command and queue all its responses, the tagged one last.
+
+    Raises Disconnect where the session must end, ConnectionResetError where the client has gone.
+    """
+    row = COMMANDS.get(command.name)
+    session.tag = command.tag
+    try:
+        if row is None:
+            raise Refusal(None, "Unknown command", "BAD")
+        reply = await _carry_out(session, row, command)
+    except (Disconnect, ConnectionResetError):
+        raise
+    except Exception as error:
+        refusal = refusal_for(error)
+        if refusal is None:
+            log.exception("%s failed", command.name)
+            refusal = Refusal("SERVERBUG", "Internal error")
+        await _announce_after(session, row)
+        session.bad_commands = session.bad_commands + 1 if refusal.status == "BAD" else 0
+        tagged(session, command.tag, refusal.status, refusal.code, refusal.text)
+        return None
+    session.bad_commands = 0
+    if row.is_idle:
+        session.idle_tag = command.tag
+        return None
+    await _announce_after(session, row)
+    code = reply.code.decode("ascii") if reply is not None and reply.code is not None else None
+    text = reply.text if reply is not None else f"{row.name} completed"
+    tagged(session, command.tag, "OK", code, text)
+    return reply
+
+
+async def _carry_out(session: Session, row: Row, command: Command) -> Reply | None:
+    state = state_of(session)
+    if not row.states & state:
+        raise Refusal(None, _STATE_TEXTS.get(row.states, "Not now"), "BAD")
+    request = row.parse(Lexer(command.parts, session.utf8))
+    return await row.handler(session, request)
+
+
+_STATE_TEXTS = {
+    State.NOT_AUTHENTICATED: "Already signed in",
+    State.SIGNED_IN: "Sign in first",
+    State.SELECTED: "No mailbox is selected",
+}
+
+
+async def _announce_after(session: Session, row: Row | None) -> None:
+    """Changes are told before the tagged response; a failure to look is no failure of the command."""
+    if session.selected is None:
+        return
+    try:
+        await session.announce(expunge=row is not None and row.expunge)
+    except (Disconnect, ConnectionResetError):
+        raise
+    except Exception:
+        log.warning("looking for changes failed", exc_info=True)
+
+
+def tagged(session: Session, tag: bytes | None, status: str, code: str | None, text: str) -> None:
+    """Queue a status response; untagged where the tag could not be read."""
+    bracketed = f"[{code}] " if code else ""
+    session.raw((tag or b"*") + f" {status} {bracketed}{text}\r\n".encode("ascii", "replace"))

@@ -1,0 +1,238 @@
+"""One client's commands, one after the other: octets in, `session` and `commands` at work, octets out.
+
+A task exists only while there is work: a command that is complete, or changes to tell an idling client. An
+idle connection is this object, a reader and a session. States:
+
+    waiting    no task; octets go to the reader until it gives a command
+    working    a task runs commands in the order they came; further octets wait in the reader, and beyond
+               MAX_BUFFERED the client is no longer read from
+    asking     working, and the command wants a line from the client (AUTHENTICATE)
+    idling     no task, ``session.idle_tag`` set (RFC 9051 section 6.3.13): the next line ends it; a hint of
+               changes starts a task that tells them
+    ending     BYE was said; nothing is read any more
+
+No socket here: what is needed of one is `session.Sink`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from mailservers.formats.imap.lexer import ImapSyntaxError
+from mailservers.formats.imap.reader import Command, CommandReader, Continue, Fatal, Rejected, after_login
+from mailservers.imap import access
+from mailservers.imap.commands import run, tagged
+from mailservers.imap.replies import Disconnect
+from mailservers.imap.session import Session, Sink
+
+log = logging.getLogger(__name__)
+
+MAX_BUFFERED = 128 * 1024  # octets of pipelined commands
+MAX_BAD_BEFORE_LOGIN = 50  # commands in a row
+
+
+@dataclass(frozen=True, slots=True)
+class _IdleEnd:
+    """The line that ended IDLE."""
+
+    line: bytes
+
+
+class _Changes:
+    """An idling client has changes to be told of."""
+
+
+_CHANGES = _Changes()
+_Work = Command | _IdleEnd | _Changes
+
+
+class Dialogue:
+    """See the module's text."""
+
+    __slots__ = ("_ending", "_farewell", "_finishing", "_line_wanted", "_task", "reader", "session", "sink")
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.reader = CommandReader()
+        self.session = session = Session(sink)
+        session.next_line = self._next_line
+        session.widen_limits = self._widen_limits
+        session.forget_input = self.reader.clear
+        session.on_change = self._on_change
+        self._task: asyncio.Task[None] | None = None
+        self._line_wanted: asyncio.Future[None] | None = None
+        self._ending = False
+        self._finishing = False  # end when all commands received are done
+        self._farewell: str | None = None  # end with this BYE when the command in hand is done
+
+    # ------------------------------------------------------------ from the connection
+
+    def start(self) -> None:
+        """Greet."""
+        self.sink.expect_within(settings.IMAP_LOGIN_TIMEOUT_S)
+        access.greet(self.session)
+
+    def feed(self, data: bytes) -> None:
+        """Octets from the client."""
+        if self._ending:
+            return
+        self.reader.feed(data)
+        if self.session.identity is not None:
+            self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
+        if self._task is None:
+            self._begin()
+        elif self._line_wanted is not None:
+            if not self._line_wanted.done():
+                self._line_wanted.set_result(None)
+        elif self.reader.buffered_octets > MAX_BUFFERED:
+            self.sink.pause_reading()
+
+    def finish(self) -> None:
+        """The client will send no more: end after the commands in hand."""
+        self._finishing = True
+        if self._task is None or self._line_wanted is not None:
+            self._end(None)
+
+    def goodbye(self, text: str) -> None:
+        """End with BYE, after the command in hand."""
+        if self._task is None or self._line_wanted is not None or self.session.idle_tag is not None:
+            self._end(text)
+        else:
+            self._farewell = text
+
+    def cut(self, text: str) -> None:
+        """End with BYE, whatever is in hand."""
+        self._end(text)
+
+    def lost(self) -> None:
+        """The connection is gone. A command in hand goes on until it wants to send."""
+        self._ending = True
+        self.session.drop_selected()
+        if self._line_wanted is not None and not self._line_wanted.done():
+            self._line_wanted.set_exception(ConnectionResetError())
+
+    # ------------------------------------------------------------ work
+
+    def _begin(self) -> None:
+        work = self._next_work()
+        if work is not None:
+            self._task = asyncio.get_running_loop().create_task(self._work(work))
+
+    async def _work(self, work: _Work | None) -> None:
+        try:
+            while work is not None and not self._ending:
+                await self._do(work)
+                if self._farewell is not None:
+                    self._end(self._farewell)
+                work = self._next_work()
+            if self._finishing:
+                self._end(None)
+        except Disconnect as reason:
+            self._end(str(reason))
+        except OSError:  # the client has gone, or TLS failed
+            self._end(None)
+        except Exception:
+            log.exception("an IMAP session failed")
+            self._end("Internal error")
+        finally:
+            self._task = None
+            self.sink.resume_reading()
+
+    async def _do(self, work: _Work) -> None:
+        session = self.session
+        if isinstance(work, Command):
+            reply = await run(session, work)
+            await session.flush()
+            if reply is not None and reply.then is not None:
+                await reply.then()
+            if reply is not None and reply.closes:
+                self._end(None)
+        elif isinstance(work, _IdleEnd):
+            tag, session.idle_tag = session.idle_tag, None
+            await session.announce(expunge=True)
+            if work.line.upper() == b"DONE":
+                tagged(session, tag, "OK", None, "IDLE completed")
+            else:
+                tagged(session, tag, "BAD", None, "Expected DONE")
+            await session.flush()
+        else:
+            await session.announce(expunge=True)
+            await session.flush()
+
+    def _next_work(self) -> _Work | None:
+        """What is to be done next; what needs no task is done here."""
+        session = self.session
+        if session.idle_tag is not None:
+            if session.selected is not None and session.selected.hinted > session.selected.seen_modseq:
+                return _CHANGES
+            line = self.reader.next_line()
+            if isinstance(line, bytes):
+                return _IdleEnd(line)
+            if line is None:
+                return None
+            self._simple(line)
+        while not self._ending:
+            event = self.reader.next_event()
+            if isinstance(event, Command):
+                return event
+            if event is None:
+                return None
+            self._simple(event)
+        return None
+
+    def _simple(self, event: Continue | Rejected | Fatal) -> None:
+        session = self.session
+        if isinstance(event, Continue):
+            session.raw(b"+ OK\r\n")
+            session.send()
+        elif isinstance(event, Rejected):
+            tag = session.idle_tag or event.tag
+            session.idle_tag = None
+            tagged(session, tag, event.status, event.code, event.text)
+            session.send()
+            session.bad_commands += 1
+        else:
+            self._end(f"[{event.code}] {event.text}" if event.code else event.text)
+        if session.bad_commands > MAX_BAD_BEFORE_LOGIN and session.identity is None:
+            self._end("Too many invalid commands")
+
+    def _end(self, text: str | None) -> None:
+        """Say BYE (unless ``text`` is None) and close."""
+        if self._ending:
+            return
+        self._ending = True
+        if text is not None:
+            self.session.untagged(b"BYE " + text.encode("ascii", "replace"))
+        self.session.send()
+        self.session.drop_selected()
+        if self._line_wanted is not None and not self._line_wanted.done():
+            self._line_wanted.set_exception(ConnectionResetError())
+        self.sink.close()
+
+    # ------------------------------------------------------------ for the session
+
+    def _on_change(self) -> None:
+        if self._task is None and self.session.idle_tag is not None and not self._ending:
+            self._begin()
+
+    def _widen_limits(self) -> None:
+        self.reader.limits = after_login(settings.MESSAGE_SIZE_LIMIT)
+        self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
+
+    async def _next_line(self) -> bytes:
+        """A line of an authentication exchange."""
+        while (line := self.reader.next_line()) is None:
+            self._line_wanted = asyncio.get_running_loop().create_future()
+            try:
+                await self._line_wanted
+            finally:
+                self._line_wanted = None
+        if isinstance(line, Fatal):
+            raise Disconnect(line.text)
+        if isinstance(line, Rejected):
+            raise ImapSyntaxError(line.text)
+        return line

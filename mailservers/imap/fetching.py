@@ -1,0 +1,263 @@
+"""FETCH and UID FETCH (RFC 9051 section 6.4.5).
+
+What is cheap stays cheap: ENVELOPE and BODYSTRUCTURE were made when the message was accepted and are
+sent as they are stored; header fields are read without the bodies; a message's octets are read and cut
+in a reader thread, in groups of about CONTENT_OCTETS, and each group is on its way to the client before
+the next is read.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailservers.formats import mime
+from mailservers.formats.dates import format_internal_date
+from mailservers.formats.envelope import bodystructure
+from mailservers.formats.imap.fetch import (
+    Attribute,
+    BinarySection,
+    BinarySize,
+    BodySection,
+    FetchItem,
+    FetchRequest,
+    Partial,
+)
+from mailservers.formats.imap.writer import literal
+from mailservers.imap.large_messages import LARGE_OCTETS, large_messages
+from mailservers.imap.messages import chosen_uids
+from mailservers.imap.replies import Refusal, Reply
+from mailservers.imap.session import Selected, Session, flags_text
+from mailservers.models import Flag
+from mailservers.store.content import read_headers, read_messages
+from mailservers.store.engine import store
+from mailservers.store.flags import FlagChange, FlagRow, store_flags
+from mailservers.store.queries import fetch_rows
+
+ROWS = 500  # messages read at once
+CONTENT_OCTETS = 1 << 20  # of messages read at once; a larger one comes alone
+
+Row = tuple[Any, ...]  # uid, flags, keywords, modseq, then the plan's columns
+_UID, _FLAGS, _KEYWORDS, _MODSEQ = range(4)
+_MARKS = ("uid", "flags", "keywords", "modseq")
+_COLUMNS = {
+    "INTERNALDATE": "internal_date",
+    "RFC822.SIZE": "message__size",
+    "ENVELOPE": "message__envelope",
+    "BODYSTRUCTURE": "message__bodystructure",
+}
+_WRITERS: dict[str, Callable[[Any], bytes]] = {
+    "INTERNALDATE": lambda value: b'INTERNALDATE "%b"' % format_internal_date(value),
+    "RFC822.SIZE": lambda value: b"RFC822.SIZE %d" % value,
+    "ENVELOPE": lambda value: b"ENVELOPE %b" % value,
+    "BODYSTRUCTURE": lambda value: b"BODYSTRUCTURE %b" % value,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The items of a FETCH that need a message's octets, and where their columns are in a row."""
+
+    items: tuple[FetchItem, ...]
+    id_at: int
+    size_at: int
+    parts_at: int
+    headers_only: bool
+    in_pieces: bool  # the client asks for parts of a section: it will come again for the next
+
+
+class Plan:
+    """How one FETCH is answered: which columns are read, and how each becomes an item of the response."""
+
+    def __init__(self, request: FetchRequest, by_uid: bool) -> None:
+        items = list(request.items)
+        names = {item.name for item in items if isinstance(item, Attribute)}
+        self.with_uid = by_uid or "UID" in names
+        self.with_flags = "FLAGS" in names
+        self.with_modseq = "MODSEQ" in names or request.changed_since is not None
+        self.columns = list(_MARKS)
+        self.writers: list[tuple[int, Callable[[Any], bytes]]] = []
+        for name in sorted(names & _COLUMNS.keys()):
+            self.writers.append((self._column(_COLUMNS[name]), _WRITERS[name]))
+        wanted = tuple(item for item in items if not isinstance(item, Attribute) or item.name == "BODY")
+        self.content = self._content(wanted) if wanted else None
+        self.sets_seen = any(isinstance(item, BodySection | BinarySection) and not item.peek for item in wanted)
+
+    def _column(self, name: str) -> int:
+        if name not in self.columns:
+            self.columns.append(name)
+        return self.columns.index(name)
+
+    def _content(self, items: tuple[FetchItem, ...]) -> Content:
+        headers_only = all(
+            isinstance(item, BodySection) and not item.part and item.what.startswith("HEADER") for item in items
+        )
+        return Content(
+            items,
+            self._column("message_id"),
+            self._column("message__header_size" if headers_only else "message__size"),
+            -1 if headers_only else self._column("message__parts"),
+            headers_only,
+            any(isinstance(item, BodySection | BinarySection) and item.partial for item in items),
+        )
+
+
+async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -> Reply:
+    """FETCH and UID FETCH."""
+    selected = session.mailbox
+    uids = chosen_uids(session, request.messages, by_uid)
+    plan = Plan(request, by_uid)
+    if plan.with_modseq:
+        session.condstore = True  # RFC 7162 section 3.1: CONDSTORE enabling commands
+    unknown_encoding = False
+    found = 0
+    for start in range(0, len(uids), ROWS):
+        chunk = uids[start : start + ROWS]
+        rows, values = await store.read(_read, selected.mailbox_id, chunk, plan, request.changed_since)
+        found += len(rows)
+        marked = await _mark_seen(selected, rows) if plan.sets_seen and not selected.read_only else {}
+        while rows:
+            for row, contents in zip(rows, values, strict=False):
+                unknown_encoding |= _respond(session, plan, row, marked.get(row[_UID]), contents)
+            await session.flush()
+            rows = rows[len(values) :]
+            values = await store.read(_contents, plan.content, rows) if rows and plan.content else []
+    if unknown_encoding:
+        raise Refusal("UNKNOWN-CTE", "A part's transfer encoding is unknown")
+    if found < len(uids) and not by_uid and request.changed_since is None:
+        return Reply("Some of the messages no longer exist", b"EXPUNGEISSUED")
+    return Reply("FETCH completed")
+
+
+async def _mark_seen(selected: Selected, rows: Sequence[Row]) -> dict[int, FlagRow]:
+    """Set \\Seen where it is not; the new marks by UID."""
+    unseen = array("I", (row[_UID] for row in rows if not row[_FLAGS] & Flag.SEEN))
+    if not unseen:
+        return {}
+    result = await store.call(
+        store_flags, selected.owner_id, selected.mailbox_id, unseen, FlagChange.ADD, Flag.SEEN.value
+    )
+    selected.stored(result)
+    selected.tell(result.rows)
+    return {row.uid: row for row in result.rows}
+
+
+def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, contents: Sequence[bytes | None]) -> bool:
+    """Queue one FETCH response; True where a part could not be decoded."""
+    selected = session.mailbox
+    uid = row[_UID]
+    number = selected.view.number_of(uid)
+    if not number:
+        return False
+    items = [b"UID %d" % uid] if plan.with_uid else []
+    flags, keywords, modseq = (
+        (row[_FLAGS], row[_KEYWORDS], row[_MODSEQ])
+        if marked is None
+        else (marked.flags, marked.keywords, marked.modseq)
+    )
+    if plan.with_flags or marked is not None:
+        if keywords:
+            session.learn_keywords(keywords)
+        items.append(b"FLAGS (%b)" % flags_text(flags, keywords, selected.is_recent(uid)))
+    if plan.with_modseq or (marked is not None and session.condstore):
+        items.append(b"MODSEQ (%d)" % modseq)
+    items += [write(row[at]) for at, write in plan.writers]
+    items += [value for value in contents if value is not None]
+    session.untagged(b"%d FETCH (%b)" % (number, b" ".join(items)))
+    return any(value is None for value in contents)
+
+
+# ------------------------------------------------------------------ in a reader thread
+
+
+def _read(
+    mailbox_id: int, uids: Sequence[int], plan: Plan, changed_since: int | None
+) -> tuple[list[Row], list[list[bytes | None]]]:
+    """The rows of some messages, and the content items of the first of them."""
+    rows = fetch_rows(mailbox_id, uids, plan.columns, changed_since)
+    if plan.content is None:
+        return rows, [[]] * len(rows)
+    return rows, _contents(plan.content, rows)
+
+
+def _contents(content: Content, rows: Sequence[Row]) -> list[list[bytes | None]]:
+    """The content items of as many rows as make up CONTENT_OCTETS, one at least."""
+    octets = taken = 0
+    for row in rows:
+        if taken and octets + row[content.size_at] > CONTENT_OCTETS:
+            break
+        octets += row[content.size_at]
+        taken += 1
+    group = rows[:taken]
+    ids = [row[content.id_at] for row in group]
+    if content.headers_only:
+        data = read_headers(ids)
+    elif taken == 1 and octets >= LARGE_OCTETS and content.in_pieces:
+        kept = large_messages.read(ids[0])
+        data = {} if kept is None else {ids[0]: kept}
+    else:
+        data = dict(read_messages(ids))
+    return [list(_write_items(content, row, data.get(row[content.id_at]))) for row in group]
+
+
+def _write_items(content: Content, row: Row, data: bytes | None) -> Iterator[bytes | None]:
+    """Each content item's octets; None for one that cannot be decoded. ``data`` is None where the message
+    was expunged a moment ago: its sections are NIL (RFC 2180 section 4.1.3)."""
+    root = None
+    if data is not None and not content.headers_only:
+        root = mime.load_parts(row[content.parts_at])
+    for item in content.items:
+        if isinstance(item, BodySection):
+            yield item.label + b" " + _nstring(data if data is None else _section(data, root, item))
+        elif isinstance(item, Attribute):
+            yield b"BODY NIL" if root is None or data is None else b"BODY " + bodystructure(data, root, False)
+        else:
+            yield _binary(data, root, item)
+
+
+def _section(data: bytes, root: mime.Part | None, item: BodySection) -> bytes | None:
+    header_only = item.what.startswith("HEADER")
+    if root is None:
+        value: bytes | None = data  # the header was all that was read
+    else:
+        value = mime.section(data, root, item.part, "HEADER" if header_only else item.what)
+    if value is not None and item.fields:
+        value = mime.header_fields(value, item.fields, item.what.endswith(".NOT"))
+    return _cut(value, item.partial)
+
+
+def _binary(data: bytes | None, root: mime.Part | None, item: FetchItem) -> bytes | None:
+    """BINARY and BINARY.SIZE (RFC 3516 section 4.2); None where the transfer encoding is unknown."""
+    assert isinstance(item, BinarySection | BinarySize)
+    part = mime.find_part(root, item.part) if root is not None else None
+    value: bytes | None = None
+    if part is not None and data is not None:
+        try:
+            value = mime.decode_strict(data, part) if item.part else data
+        except mime.UnknownEncoding:
+            return None
+    if isinstance(item, BinarySize):
+        return item.label + b" %d" % len(value or b"")
+    value = _cut(value, item.partial)
+    if value is not None and b"\0" in value:
+        return item.label + b" ~" + literal(value)
+    return item.label + b" " + _nstring(value)
+
+
+def _cut(value: bytes | None, partial: Partial | None) -> bytes | None:
+    """partial: from an offset, at most so many octets."""
+    if value is None or partial is None:
+        return value
+    offset, count = partial
+    return value[offset : offset + count]
+
+
+def _nstring(value: bytes | None) -> bytes:
+    """NIL, or a literal.
+
+    Deviation: a NUL in a stored message is sent as it is (RFC 9051 section 4.3 has no way to say it outside
+    BINARY): messages are given back octet for octet.
+    """
+    return b"NIL" if value is None else literal(value)

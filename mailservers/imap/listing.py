@@ -1,0 +1,158 @@
+"""LIST, LSUB and STATUS (RFC 9051 sections 6.3.9 and 6.3.11, RFC 5258, RFC 5819, RFC 6154, RFC 8438)."""
+
+from collections.abc import Iterable, Sequence
+
+from django.conf import settings
+
+from mailservers.formats.imap.lexer import ImapSyntaxError
+from mailservers.formats.imap.listing import ListRequest, StatusRequest, matches
+from mailservers.formats.imap.writer import mailbox as mailbox_text
+from mailservers.imap.session import FLUSH_LINES, Session
+from mailservers.store.engine import store
+from mailservers.store.mailboxes import SEPARATOR
+from mailservers.store.queries import (
+    MailboxRow,
+    list_mailboxes,
+    mailbox_by_name,
+    orphan_subscriptions,
+    uids,
+)
+
+
+class Hierarchy:
+    """A user's mailboxes and the subscribed names that are none, with their superior names."""
+
+    def __init__(self, boxes: Sequence[MailboxRow], orphans: Sequence[str]) -> None:
+        self.boxes = {box.name: box for box in boxes}
+        self.orphans = frozenset(orphans)
+        self.parents = {parent for name in self.boxes for parent in superiors(name)}
+
+    def names(self) -> list[str]:
+        """All names, and the superiors of those without a mailbox: INBOX first, then in order."""
+        missing = {parent for name in self.orphans for parent in superiors(name)}
+        return sorted({*self.boxes, *self.orphans, *missing}, key=lambda name: (name != "INBOX", name))
+
+    def is_selected_by(self, name: str, selection: frozenset[str]) -> bool:
+        """Whether a name meets the selection options SUBSCRIBED and SPECIAL-USE."""
+        box = self.boxes.get(name)
+        if "SUBSCRIBED" in selection and not (name in self.orphans or (box and box.is_subscribed)):
+            return False
+        if "SPECIAL-USE" in selection and not (box and box.special_use):
+            return False
+        return box is not None or ("SUBSCRIBED" in selection and name in self.orphans)
+
+    def attributes(self, name: str, subscription: bool) -> list[str]:
+        """The attributes of a LIST response; ``subscription``: with \\Subscribed."""
+        box = self.boxes.get(name)
+        found = [] if box is not None else ["\\NonExistent"]
+        if subscription and (name in self.orphans or (box is not None and box.is_subscribed)):
+            found.append("\\Subscribed")
+        found.append("\\HasChildren" if name in self.parents else "\\HasNoChildren")
+        if box is not None and box.special_use:
+            found.append(box.special_use)
+        return found
+
+
+def superiors(name: str) -> list[str]:
+    """``a/b/c``: ``a``, ``a/b``."""
+    levels = name.split(SEPARATOR)
+    return [SEPARATOR.join(levels[:count]) for count in range(1, len(levels))]
+
+
+def _hierarchy(owner_id: int, want_orphans: bool) -> Hierarchy:
+    return Hierarchy(list_mailboxes(owner_id), orphan_subscriptions(owner_id) if want_orphans else ())
+
+
+def list_line(response: bytes, attributes: Iterable[str], name: str, utf8: bool) -> bytes:
+    """``LIST (\\HasNoChildren) "/" name``"""
+    return b'%b (%b) "/" %b' % (response, " ".join(attributes).encode("ascii"), mailbox_text(name, utf8))
+
+
+async def list_command(session: Session, request: ListRequest) -> None:
+    """LIST, basic and extended."""
+    if not request.extended and request.patterns == ("",):
+        # The hierarchy delimiter and the root of the reference.
+        session.untagged(b'LIST (\\Noselect) "/" ""')
+        return
+    selection = request.selection - {"REMOTE", "RECURSIVEMATCH"}
+    tree = await store.read(_hierarchy, session.user_id, "SUBSCRIBED" in selection)
+    names = tree.names()
+    matching = {name for name in names if _is_match(request, name)}
+    recursive = "RECURSIVEMATCH" in request.selection
+    subscription = "SUBSCRIBED" in selection or "SUBSCRIBED" in request.returns
+    for name in names:
+        if name not in matching:
+            continue
+        chosen = tree.is_selected_by(name, selection)
+        descends = recursive and _has_descendant(tree, names, name, selection, None if chosen else matching)
+        if not chosen and not descends:
+            continue
+        line = list_line(b"LIST", tree.attributes(name, subscription), name, session.utf8)
+        if descends:
+            criteria = " ".join(f'"{option}"' for option in sorted(selection))
+            line += f' ("CHILDINFO" ({criteria}))'.encode("ascii")
+        session.untagged(line)
+        box = tree.boxes.get(name)
+        if request.status and chosen and box is not None:
+            session.untagged(await _status_line(session, box, request.status))
+        if session.pending >= FLUSH_LINES:
+            await session.flush()
+
+
+def _is_match(request: ListRequest, name: str) -> bool:
+    return any(matches(request.reference + pattern, name) for pattern in request.patterns)
+
+
+def _has_descendant(
+    tree: Hierarchy, names: list[str], name: str, selection: frozenset[str], but_not: set[str] | None
+) -> bool:
+    """Whether some name below meets the selection (RFC 9051 section 6.3.9.3, 2 B: and is not itself listed)."""
+    below = name + SEPARATOR
+    return any(
+        inner.startswith(below) and tree.is_selected_by(inner, selection) and (but_not is None or inner not in but_not)
+        for inner in names
+    )
+
+
+async def lsub(session: Session, request: ListRequest) -> None:
+    """LSUB (RFC 3501 section 6.3.9). With ``%``, a name that is not subscribed but leads to one that is comes
+    with \\Noselect."""
+    tree = await store.read(_hierarchy, session.user_id, True)
+    names = tree.names()
+    matching = {name for name in names if _is_match(request, name)}
+    for name in names:
+        if name not in matching:
+            continue
+        if tree.is_selected_by(name, request.selection):
+            attributes = [] if name in tree.boxes else ["\\Noselect"]
+            session.untagged(list_line(b"LSUB", attributes, name, session.utf8))
+        elif _has_descendant(tree, names, name, request.selection, matching):
+            session.untagged(list_line(b"LSUB", ["\\Noselect"], name, session.utf8))
+
+
+async def status(session: Session, request: StatusRequest) -> None:
+    """STATUS: one row of counters."""
+    box = await store.read(mailbox_by_name, session.user_id, request.mailbox)
+    session.untagged(await _status_line(session, box, request.items))
+
+
+async def _status_line(session: Session, box: MailboxRow, items: Sequence[str]) -> bytes:
+    if "HIGHESTMODSEQ" in items:
+        session.condstore = True  # RFC 7162 section 3.1: a CONDSTORE enabling command
+    values = {
+        "MESSAGES": box.messages,
+        "UIDNEXT": box.uid_next,
+        "UIDVALIDITY": box.uid_validity,
+        "UNSEEN": box.unseen,
+        "DELETED": box.deleted,
+        "SIZE": box.size,
+        "HIGHESTMODSEQ": box.highest_modseq,
+        "APPENDLIMIT": settings.MESSAGE_SIZE_LIMIT,
+    }
+    if "RECENT" in items:
+        if session.utf8:
+            raise ImapSyntaxError("RECENT is not part of IMAP4rev2")
+        recent = await store.read(uids, box.id, box.recent_uid - 1) if box.recent_uid < box.uid_next else ()
+        values["RECENT"] = len(recent)
+    text = " ".join(f"{item} {values[item]}" for item in items)
+    return b"STATUS %b (%b)" % (mailbox_text(box.name, session.utf8), text.encode("ascii"))

@@ -1,0 +1,152 @@
+"""SELECT and EXAMINE, their end, and the life of mailboxes (RFC 9051 sections 6.3.2 to 6.3.8, 6.4.1, 6.4.2)."""
+
+from array import array
+from dataclasses import dataclass
+
+from mailservers.formats.imap.arguments import SPECIAL_USES, CreateRequest, RenameRequest, SelectRequest
+from mailservers.formats.imap.writer import flag_list
+from mailservers.formats.imap.writer import mailbox as mailbox_text
+from mailservers.imap.listing import list_line
+from mailservers.imap.replies import Refusal, Reply
+from mailservers.imap.session import Selected, Session
+from mailservers.store.engine import store
+from mailservers.store.errors import NoSuchMailbox
+from mailservers.store.mailboxes import (
+    SEPARATOR,
+    claim_recent,
+    create_mailbox,
+    delete_mailbox,
+    normal_name,
+    rename_mailbox,
+)
+from mailservers.store.mailboxes import subscribe as set_subscribed
+from mailservers.store.queries import MailboxRow, first_unseen, list_mailboxes, mailbox_by_name, uids
+from mailservers.store.removing import expunge
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    row: MailboxRow
+    uids: "array[int]"
+    first_unseen: int | None
+    has_children: bool
+
+
+def _open(owner_id: int, name: str, want_children: bool) -> _Opened:
+    """All that SELECT says, in one visit to a reader thread. The row comes first: what changes while the
+    UIDs are read is announced later."""
+    row = mailbox_by_name(owner_id, name)
+    below = row.name + SEPARATOR
+    children = want_children and any(box.name.startswith(below) for box in list_mailboxes(owner_id))
+    unseen = first_unseen(row.id) if row.unseen else None
+    return _Opened(row, uids(row.id), unseen, children)
+
+
+async def select(session: Session, request: SelectRequest, read_only: bool = False) -> Reply:
+    """SELECT, EXAMINE. A mailbox that was selected is closed first, whatever becomes of this one."""
+    if session.selected is not None:
+        await session.deselect()
+        session.untagged(b"OK [CLOSED] Previous mailbox is now closed")
+    opened = await store.read(_open, session.user_id, request.mailbox, session.utf8)
+    row = opened.row
+    selected = Selected(row.owner_id, row.id, row.name, row.uid_validity, opened.uids, read_only)
+    selected.seen_modseq = selected.hinted = row.highest_modseq
+    selected.uid_next = max(row.uid_next, opened.uids[-1] + 1 if opened.uids else 1)
+    selected.keywords = frozenset(row.keywords.split())
+    if not session.utf8:
+        selected.first_recent = row.recent_uid
+        if not read_only and row.recent_uid < row.uid_next:
+            selected.first_recent = await store.call(claim_recent, row.owner_id, row.id)
+    session.select(selected)
+    if request.condstore:
+        session.condstore = True
+    _describe(session, selected, opened)
+    code, done = (b"READ-ONLY", "EXAMINE") if read_only else (b"READ-WRITE", "SELECT")
+    return Reply(f"{done} completed", code)
+
+
+def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
+    row = opened.row
+    session.untagged(b"FLAGS " + session.defined_flags(selected))
+    permanent = flag_list([]) if selected.read_only else session.defined_flags(selected, "\\*")
+    session.untagged(b"OK [PERMANENTFLAGS %b] Flags permitted" % permanent)
+    session.untagged(b"%d EXISTS" % len(selected.view))
+    if not session.utf8:
+        session.untagged(b"%d RECENT" % selected.recent_count)
+        number = selected.view.number_of(opened.first_unseen or 0)
+        if number:
+            session.untagged(b"OK [UNSEEN %d] First unseen" % number)
+    session.untagged(b"OK [UIDVALIDITY %d] UIDs valid" % row.uid_validity)
+    session.untagged(b"OK [UIDNEXT %d] Predicted next UID" % selected.uid_next)
+    session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % selected.seen_modseq)
+    if session.utf8:
+        children = "\\HasChildren" if opened.has_children else "\\HasNoChildren"
+        attributes = [children, row.special_use] if row.special_use else [children]
+        session.untagged(list_line(b"LIST", attributes, row.name, session.utf8))
+
+
+async def close(session: Session, _request: None) -> None:
+    """Expunge without a word, then deselect."""
+    selected = session.mailbox
+    if not selected.read_only:
+        await store.call(expunge, selected.owner_id, selected.mailbox_id)
+    await session.deselect()
+
+
+async def unselect(session: Session, _request: None) -> None:
+    await session.deselect()
+
+
+# ------------------------------------------------------------------ the mailboxes themselves
+
+
+async def create(session: Session, request: CreateRequest) -> None:
+    """CREATE. A trailing separator only says that mailboxes below it will follow."""
+    name = request.mailbox.removesuffix(SEPARATOR)
+    if len(request.uses) > 1 or any(use not in SPECIAL_USES for use in request.uses):
+        raise Refusal("USEATTR", "That special use is not supported")
+    use = request.uses[0] if request.uses else ""
+    if use in ("\\All", "\\Flagged"):
+        raise Refusal("USEATTR", "That special use is not supported")
+    if use and any(box.special_use == use for box in await store.read(list_mailboxes, session.user_id)):
+        raise Refusal("USEATTR", "Another mailbox has that special use")
+    await store.call(create_mailbox, session.user_id, name, use)
+
+
+async def delete(session: Session, name: str) -> None:
+    """DELETE. The selected mailbox is deselected first."""
+    await store.call(delete_mailbox, session.user_id, name)
+    selected = session.selected
+    if selected is not None and selected.name == normal_name(name):
+        session.drop_selected()
+        session.untagged(b"OK [CLOSED] The mailbox was deleted")
+
+
+async def rename(session: Session, request: RenameRequest) -> None:
+    """RENAME. IMAP4rev2 clients are told the old name (RFC 9051 section 6.3.9.7)."""
+    await store.call(rename_mailbox, session.user_id, request.old, request.new.removesuffix(SEPARATOR))
+    old, new = normal_name(request.old), normal_name(request.new.removesuffix(SEPARATOR))
+    if old == "INBOX":
+        return
+    selected = session.selected
+    if selected is not None and (selected.name == old or selected.name.startswith(old + SEPARATOR)):
+        selected.name = new + selected.name[len(old) :]
+    if session.utf8:
+        line = list_line(b"LIST", [], new, session.utf8)
+        session.untagged(b'%b ("OLDNAME" (%b))' % (line, mailbox_text(old, session.utf8)))
+
+
+async def subscribe(session: Session, name: str) -> None:
+    await store.call(set_subscribed, session.user_id, name)
+
+
+async def unsubscribe(session: Session, name: str) -> None:
+    await store.call(set_subscribed, session.user_id, name, False)
+
+
+async def target_mailbox(session: Session, name: str) -> MailboxRow:
+    """The mailbox APPEND, COPY and MOVE write to; NO [TRYCREATE] where it could be created."""
+    try:
+        return await store.read(mailbox_by_name, session.user_id, name)
+    except NoSuchMailbox as error:
+        raise Refusal("TRYCREATE", "The target mailbox does not exist") from error

@@ -1,0 +1,172 @@
+"""Commands that change messages: APPEND, STORE, COPY, MOVE, EXPUNGE (RFC 9051 sections 6.3.12 and 6.4)."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from mailservers.formats.imap.arguments import AppendRequest, CopyRequest, StoreRequest
+from mailservers.formats.imap.sequences import SequenceSet, write_numbers, write_numbers_in_order
+from mailservers.imap.mailboxes import target_mailbox
+from mailservers.imap.replies import Refusal, Reply
+from mailservers.imap.session import SYSTEM_FLAG_BITS, Session
+from mailservers.store.content import prepare_async
+from mailservers.store.copying import Copied, copy, move
+from mailservers.store.engine import store
+from mailservers.store.flags import FlagChange, FlagsStored, store_flags
+from mailservers.store.placing import Append, append
+from mailservers.store.removing import expunge
+
+STORE_CHUNK = 2000  # messages changed in one transaction
+
+
+def chosen_uids(session: Session, messages: SequenceSet, by_uid: bool) -> array[int]:
+    """The UIDs a message set means, ascending. Raises ImapSyntaxError for sequence numbers not in use."""
+    view = session.mailbox.view
+    if messages.saved:
+        return view.present(session.saved or ())
+    return view.by_uid(messages) if by_uid else view.by_number(messages)
+
+
+def split_flags(flags: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+    """System flags as bits, and keywords. \\Recent and unknown system flags cannot be stored and are passed
+    over (RFC 9051 section 7.1, PERMANENTFLAGS)."""
+    bits = 0
+    for flag in flags:
+        bits |= SYSTEM_FLAG_BITS.get(flag, 0)
+    return bits, tuple(flag for flag in flags if not flag.startswith("\\"))
+
+
+def _require_writable(session: Session) -> None:
+    if session.mailbox.read_only:
+        raise Refusal("CANNOT", "The mailbox is open read-only")
+
+
+async def append_command(session: Session, request: AppendRequest) -> Reply:
+    """APPEND: OK only after the message is durably stored."""
+    target = await target_mailbox(session, request.mailbox)
+    flags, keywords = split_flags(request.flags)
+    message = await prepare_async(request.message)
+    (placed,) = await store.call(
+        append, Append(session.user_id, target.id, [(message, flags, keywords, request.internal_date)])
+    )
+    return Reply("APPEND completed", b"APPENDUID %d %d" % (placed.uid_validity, placed.uid))
+
+
+# ------------------------------------------------------------------ flags
+
+
+async def store_command(session: Session, request: StoreRequest, by_uid: bool = False) -> Reply:
+    """STORE and UID STORE, with UNCHANGEDSINCE (RFC 7162 section 3.1.3)."""
+    selected = session.mailbox
+    uids = chosen_uids(session, request.messages, by_uid)
+    _require_writable(session)
+    if request.unchanged_since is not None:
+        session.condstore = True
+    flags, keywords = split_flags(request.flags)
+    change = FlagChange(request.operation)
+    modified: list[int] = []
+    missing = 0
+    for start in range(0, len(uids), STORE_CHUNK):
+        chunk = uids[start : start + STORE_CHUNK]
+        result = await store.call(
+            store_flags,
+            selected.owner_id,
+            selected.mailbox_id,
+            chunk,
+            change,
+            flags,
+            keywords,
+            request.unchanged_since,
+        )
+        selected.stored(result)
+        if not request.silent:
+            selected.tell(result.rows)
+        modified += result.modified
+        missing += len(chunk) - len(result.rows) - len(result.modified)
+        await _tell_marks(session, result, request, by_uid)
+    if modified:
+        # With UIDs for UID STORE, else numbers; the messages' own FETCH comes with the changes below.
+        numbers = modified if by_uid else [selected.view.number_of(uid) for uid in modified]
+        return Reply("Conditional STORE failed for some messages", b"MODIFIED " + write_numbers(numbers))
+    if missing and not by_uid and not request.silent:  # RFC 2180 sections 4.2.1 to 4.2.3
+        raise Refusal("EXPUNGEISSUED", "Some of the messages no longer exist")
+    return Reply("STORE completed")
+
+
+async def _tell_marks(session: Session, result: FlagsStored, request: StoreRequest, by_uid: bool) -> None:
+    """The FETCH responses of a STORE: the new flags, or with .SILENT no more than the mod-sequence, where
+    the client wants those (RFC 7162 section 3.1.3)."""
+    if request.silent and not session.condstore:
+        return
+    view = session.mailbox.view
+    for row in result.rows:
+        number = view.number_of(row.uid)
+        session.fetch_marks(
+            number, row, with_uid=by_uid or session.utf8 or session.condstore, with_flags=not request.silent
+        )
+        if session.pending >= STORE_CHUNK:
+            await session.flush()
+
+
+# ------------------------------------------------------------------ copies
+
+
+async def copy_command(session: Session, request: CopyRequest, by_uid: bool = False) -> Reply:
+    """COPY and UID COPY: all or nothing."""
+    selected = session.mailbox
+    uids = chosen_uids(session, request.messages, by_uid)
+    target = await target_mailbox(session, request.mailbox)
+    copied = await store.call(copy, selected.owner_id, selected.mailbox_id, uids, target.id)
+    if len(copied.source_uids) < len(uids) and not by_uid:
+        # RFC 2180 section 4.4: what was still there has been copied.
+        return Reply("Some of the messages no longer exist", _copyuid(copied) or b"EXPUNGEISSUED")
+    return Reply("COPY completed", _copyuid(copied))
+
+
+async def move_command(session: Session, request: CopyRequest, by_uid: bool = False) -> Reply:
+    """MOVE and UID MOVE (RFC 6851): COPYUID in an untagged OK, then the EXPUNGEs."""
+    selected = session.mailbox
+    uids = chosen_uids(session, request.messages, by_uid)
+    _require_writable(session)
+    target = await target_mailbox(session, request.mailbox)
+    moved = await store.call(move, selected.owner_id, selected.mailbox_id, uids, target.id)
+    code = _copyuid(moved)
+    if code is not None:
+        session.untagged(b"OK [%b] Moved" % code)
+    await session.announce(expunge=True)
+    return Reply("MOVE completed")
+
+
+def _copyuid(copied: Copied) -> bytes | None:
+    """resp-code-copy = "COPYUID" SP nz-number SP uid-set SP uid-set; None where nothing was copied."""
+    if not copied.source_uids:
+        return None
+    return b"COPYUID %d %b %b" % (
+        copied.uid_validity,
+        write_numbers(copied.source_uids),
+        write_numbers_in_order(copied.target_uids),
+    )
+
+
+# ------------------------------------------------------------------ removing
+
+
+async def expunge_command(session: Session, _request: None) -> Reply:
+    """EXPUNGE: all messages with \\Deleted."""
+    return await _expunge(session, None)
+
+
+async def uid_expunge(session: Session, messages: SequenceSet) -> Reply:
+    """UID EXPUNGE (RFC 4315 section 2.1): those of the set with \\Deleted."""
+    return await _expunge(session, chosen_uids(session, messages, by_uid=True))
+
+
+async def _expunge(session: Session, uids: Sequence[int] | None) -> Reply:
+    selected = session.mailbox
+    _require_writable(session)
+    modseq, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
+    await session.announce(expunge=True)
+    if gone and session.condstore:
+        return Reply("EXPUNGE completed", b"HIGHESTMODSEQ %d" % max(modseq, selected.seen_modseq))
+    return Reply("EXPUNGE completed")

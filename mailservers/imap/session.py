@@ -1,0 +1,323 @@
+"""What one client has open: who it is, which mailbox it has selected, what it has been told.
+
+The session turns changes of the store into untagged responses. ``announce`` asks the store what happened
+since ``Selected.seen_modseq`` and says so: EXPUNGE (only where a command lets it through: RFC 9051
+section 7.5.1), EXISTS, RECENT, FETCH. The hub's call-back only notes how far the mailbox has moved
+(``hinted``), so that a command in a quiet mailbox asks nothing.
+
+Invariants: the view changes only together with the response that says so; ``seen_modseq`` never goes
+back; the mailbox is watched exactly as long as it is selected.
+"""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from django.conf import settings
+
+from accounts.auth.door import Identity
+from mailservers.formats.imap.writer import flag_list
+from mailservers.imap.replies import Disconnect
+from mailservers.imap.tracker import View
+from mailservers.models import Flag
+from mailservers.store.changes import hub
+from mailservers.store.engine import store
+from mailservers.store.flags import FlagRow, FlagsStored
+from mailservers.store.mailboxes import claim_recent
+from mailservers.store.queries import changes_since
+from mailservers.store.transaction import Change
+
+log = logging.getLogger(__name__)
+
+SYSTEM_FLAGS = tuple((flag.value, flag.label) for flag in Flag)
+SYSTEM_FLAG_BITS = {label: value for value, label in SYSTEM_FLAGS}
+# RFC 9051 section 2.3.2: keywords a server SHOULD support; told to the client in every mailbox.
+WELL_KNOWN_KEYWORDS = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing")
+FLUSH_LINES = 500  # responses collected before they are sent
+
+_system_flag_texts = tuple(
+    " ".join(label for value, label in SYSTEM_FLAGS if bits & value) for bits in range(1 << len(SYSTEM_FLAGS))
+)
+
+
+def flags_text(flags: int, keywords: str, recent: bool) -> bytes:
+    """``\\Seen $Forwarded``: what stands between the parentheses of FLAGS."""
+    text = _system_flag_texts[flags & 31]
+    if keywords:
+        text = f"{text} {keywords}" if text else keywords
+    if recent:
+        text = f"{text} \\Recent" if text else "\\Recent"
+    return text.encode("ascii", "replace")
+
+
+class Sink(Protocol):
+    """What a session needs of its connection; `mailservers.serving.connection.Connection` is one."""
+
+    is_tls: bool
+    peer_address: str
+
+    @property
+    def may_send_password(self) -> bool: ...
+    def write(self, data: bytes) -> None: ...
+    async def drain(self) -> None: ...
+    async def start_tls(self) -> None: ...
+    def close(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def expect_within(self, seconds: float) -> None: ...
+
+
+class Selected:
+    """The selected mailbox."""
+
+    __slots__ = (
+        "first_recent",
+        "hinted",
+        "keywords",
+        "mailbox_id",
+        "name",
+        "owner_id",
+        "read_only",
+        "recent_unclaimed",
+        "seen_modseq",
+        "told",
+        "uid_next",
+        "uid_validity",
+        "view",
+    )
+
+    def __init__(
+        self, owner_id: int, mailbox_id: int, name: str, uid_validity: int, uids: array[int], read_only: bool
+    ) -> None:
+        self.owner_id = owner_id
+        self.mailbox_id = mailbox_id
+        self.name = name
+        self.uid_validity = uid_validity
+        self.view = View(uids)
+        self.read_only = read_only
+        self.seen_modseq = 0  # all changes up to here are in the view
+        self.hinted = 0  # the mailbox is known to have moved on to here
+        self.uid_next = 1  # messages from here on have not been announced
+        self.first_recent = 0  # UIDs from here on are \Recent in this session; 0: none are (IMAP4rev2)
+        self.recent_unclaimed = False  # \Recent messages came that other sessions could still see as such
+        self.keywords: frozenset[str] = frozenset()  # told to the client in FLAGS
+        self.told: dict[int, int] | None = None  # uid -> modseq of marks this command has sent
+
+    @property
+    def recent_count(self) -> int:
+        """How many messages of the view are \\Recent."""
+        uids = self.view.uids
+        return len(uids) - bisect_left(uids, self.first_recent) if self.first_recent else 0
+
+    def is_recent(self, uid: int) -> bool:
+        return 0 < self.first_recent <= uid
+
+    def tell(self, rows: Sequence[FlagRow]) -> None:
+        """These marks are sent by the command in hand: not to be announced again."""
+        if self.told is None:
+            self.told = {}
+        for row in rows:
+            self.told[row.uid] = row.modseq
+
+    def stored(self, result: FlagsStored) -> None:
+        """The session's own operation took the mailbox a step on. Where that was the only step since the last
+        look, there is nothing left to ask for. Where others changed something too, all is asked for, and what
+        .SILENT kept quiet is told after all: a message may have got a flag of theirs as well."""
+        if result.changed and result.modseq == self.seen_modseq + 1:
+            self.seen_modseq = result.modseq
+
+
+class Session:
+    """The state of one client; handlers read and change it."""
+
+    __slots__ = (
+        "_out",
+        "bad_commands",
+        "condstore",
+        "failed_logins",
+        "forget_input",
+        "identity",
+        "idle_tag",
+        "next_line",
+        "on_change",
+        "saved",
+        "selected",
+        "sink",
+        "tag",
+        "utf8",
+        "widen_limits",
+    )
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.identity: Identity | None = None
+        self.selected: Selected | None = None
+        self.utf8 = False  # IMAP4rev2 enabled
+        self.condstore = False  # a CONDSTORE enabling command was given (RFC 7162 section 3.1)
+        self.saved: array[int] | None = None  # UIDs of SEARCH RETURN (SAVE), for "$"
+        self.idle_tag: bytes | None = None  # the tag of IDLE, while it lasts
+        self.tag = b""  # of the command in hand
+        self.failed_logins = 0
+        self.bad_commands = 0  # one after the other
+        self._out: list[bytes] = []
+        # Set by the dialogue: the next line of an authentication exchange, the limits after login, what STARTTLS
+        # needs, and who wants to know of changes.
+        self.next_line: Callable[[], Awaitable[bytes]]
+        self.widen_limits: Callable[[], None]
+        self.forget_input: Callable[[], None]
+        self.on_change: Callable[[], None]
+
+    # ------------------------------------------------------------ output
+
+    def untagged(self, text: bytes) -> None:
+        """Queue ``* text``; sent with the next ``flush``, at the latest with the tagged response."""
+        self._out.append(b"* %b\r\n" % text)
+
+    def raw(self, data: bytes) -> None:
+        """Queue octets as they are."""
+        self._out.append(data)
+
+    @property
+    def pending(self) -> int:
+        return len(self._out)
+
+    def send(self) -> None:
+        """Hand what is queued to the connection."""
+        if self._out:
+            self.sink.write(b"".join(self._out))
+            self._out = []
+
+    async def flush(self) -> None:
+        """Send, and wait until the client has read enough. Raises ConnectionResetError when it has gone."""
+        self.send()
+        await self.sink.drain()
+        if self.identity is not None:
+            self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
+
+    # ------------------------------------------------------------ who
+
+    @property
+    def user_id(self) -> int:
+        assert self.identity is not None  # the command table lets only the authenticated through
+        return self.identity.user_id
+
+    @property
+    def mailbox(self) -> Selected:
+        assert self.selected is not None  # the command table
+        return self.selected
+
+    # ------------------------------------------------------------ selecting
+
+    def select(self, selected: Selected) -> None:
+        """Take a mailbox as selected and begin to hear of its changes."""
+        self.selected = selected
+        hub.watch_mailbox(selected.owner_id, selected.mailbox_id, self._hear)
+
+    async def deselect(self) -> None:
+        """Forget the selected mailbox."""
+        selected = self.drop_selected()
+        if selected is not None and selected.recent_unclaimed:
+            try:
+                await store.call(claim_recent, selected.owner_id, selected.mailbox_id)
+            except Exception:
+                log.info("\\Recent of mailbox %d stays", selected.mailbox_id, exc_info=True)
+
+    def drop_selected(self) -> Selected | None:
+        """Stop hearing of changes; nothing else, so that a lost connection can do it."""
+        selected, self.selected, self.saved = self.selected, None, None
+        if selected is not None:
+            hub.unwatch_mailbox(selected.owner_id, selected.mailbox_id, self._hear)
+        return selected
+
+    def _hear(self, change: Change) -> None:
+        selected = self.selected
+        if selected is not None and change.modseq > selected.hinted:
+            selected.hinted = change.modseq
+            if change.modseq > selected.seen_modseq:
+                self.on_change()
+
+    # ------------------------------------------------------------ announcing
+
+    async def announce(self, expunge: bool, ask: bool = False) -> None:
+        """Tell the client what changed in the selected mailbox. ``expunge``: EXPUNGE may be sent; ``ask``: look
+        even without a hint. Raises Disconnect where the mailbox is gone."""
+        selected = self.selected
+        if selected is None:
+            return
+        hinted = selected.hinted
+        if ask or hinted > selected.seen_modseq:
+            changes = await store.read(changes_since, selected.mailbox_id, selected.seen_modseq)
+            if changes is None:
+                raise Disconnect("The selected mailbox was deleted")
+            expunged = set(changes.expunged)
+            selected.view.mark_gone(expunged)
+            if expunge:
+                self._announce_expunged(selected)
+            rows = [row for row in changes.rows if row.uid not in expunged]
+            first_new = selected.uid_next
+            self._announce_new(selected, [row.uid for row in rows if row.uid >= first_new])
+            selected.uid_next = max(selected.uid_next, changes.uid_next)
+            await self._announce_marks(selected, [row for row in rows if row.uid < first_new])
+            if changes.highest_modseq > selected.seen_modseq:
+                selected.seen_modseq = changes.highest_modseq
+            if selected.hinted == hinted > selected.seen_modseq:
+                selected.hinted = selected.seen_modseq  # a hint of nothing
+        elif expunge:
+            self._announce_expunged(selected)
+        selected.told = None
+
+    def _announce_expunged(self, selected: Selected) -> None:
+        for number in selected.view.remove_gone():
+            self.untagged(b"%d EXPUNGE" % number)
+
+    def _announce_new(self, selected: Selected, uids: list[int]) -> None:
+        if not uids:
+            return
+        selected.view.add(uids)
+        selected.uid_next = uids[-1] + 1
+        self.untagged(b"%d EXISTS" % len(selected.view))
+        if not self.utf8:
+            if not selected.first_recent:
+                selected.first_recent = uids[0]
+            selected.recent_unclaimed = not selected.read_only
+            self.untagged(b"%d RECENT" % selected.recent_count)
+
+    async def _announce_marks(self, selected: Selected, rows: list[FlagRow]) -> None:
+        told = selected.told or {}
+        for row in rows:
+            number = selected.view.number_of(row.uid)
+            if number and told.get(row.uid) != row.modseq:
+                self.fetch_marks(number, row, with_uid=True)
+                if self.pending >= FLUSH_LINES:
+                    await self.flush()
+
+    def fetch_marks(self, number: int, row: FlagRow, *, with_uid: bool, with_flags: bool = True) -> None:
+        """``* n FETCH (UID u FLAGS (...) MODSEQ (m))`` with the items that apply to this session."""
+        selected = self.mailbox
+        items = [b"UID %d" % row.uid] if with_uid else []
+        if with_flags:
+            self.learn_keywords(row.keywords)
+            items.append(b"FLAGS (%b)" % flags_text(row.flags, row.keywords, selected.is_recent(row.uid)))
+        if self.condstore:
+            items.append(b"MODSEQ (%d)" % row.modseq)
+        self.untagged(b"%d FETCH (%b)" % (number, b" ".join(items)))
+
+    def learn_keywords(self, keywords: str) -> None:
+        """Before a keyword is sent that the client has not been told of, tell it (RFC 9051 section 7.3.5)."""
+        if not keywords:
+            return
+        selected = self.mailbox
+        words = keywords.split()
+        if not selected.keywords.issuperset(words):
+            selected.keywords = selected.keywords.union(words)
+            self.untagged(b"FLAGS " + self.defined_flags(selected))
+
+    @staticmethod
+    def defined_flags(selected: Selected, *more: str) -> bytes:
+        """The list of the FLAGS response: system flags and the keywords in use here."""
+        known = {word.lower(): word for word in (*WELL_KNOWN_KEYWORDS, *sorted(selected.keywords))}
+        return flag_list([*(label for _, label in SYSTEM_FLAGS), *known.values(), *more])

@@ -1,0 +1,175 @@
+"""Mail tables. Only `mailservers.store` and the services' store operations write them.
+
+A message's content is one immutable row however many mailboxes hold it (`Message`), its octets lie apart
+(`MessageData`), and a place in a mailbox is a `MailboxMessage`. See docs/architecture.md for the picture.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+
+class Message(models.Model):
+    """One distinct content and everything that lists need, computed once, at acceptance."""
+
+    sha256 = models.BinaryField(max_length=32, unique=True)
+    size = models.BigIntegerField()  # octets, header and body
+    header_size = models.IntegerField()  # octets, with the empty line
+    envelope = models.BinaryField()  # IMAP ENVELOPE, ready to send
+    bodystructure = models.BinaryField()  # IMAP BODYSTRUCTURE, ready to send
+    parts = models.BinaryField()  # formats.mime.dump_parts: the part tree with octet offsets
+    subject = models.TextField()
+    from_name = models.TextField()
+    from_address = models.TextField()
+    to = models.TextField()
+    cc = models.TextField()
+    message_id = models.TextField(db_index=True)
+    in_reply_to = models.TextField()
+    references = models.TextField()  # message identifiers, separated by spaces
+    date = models.DateTimeField(null=True)  # the Date field
+    preview = models.TextField()
+    has_attachment = models.BooleanField()
+    created_at = models.DateTimeField()
+
+
+class MessageData(models.Model):
+    """The octets, compressed with zstd: header and body apart, so that header fields do not cost bodies.
+
+    A body over STORE_INLINE_LIMIT compressed octets lies in a file instead, named `file`.
+    """
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="data")
+    header = models.BinaryField()
+    file = models.CharField(max_length=100, blank=True)  # under MESSAGE_FILES_DIR; "" when the body is here
+    body = models.BinaryField()  # empty when `file` is set
+
+
+class Flag(models.IntegerChoices):
+    """System flags as bits of `MailboxMessage.flags` (RFC 9051 2.3.2)."""
+
+    SEEN = 1, "\\Seen"
+    ANSWERED = 2, "\\Answered"
+    FLAGGED = 4, "\\Flagged"
+    DELETED = 8, "\\Deleted"
+    DRAFT = 16, "\\Draft"
+
+
+class Mailbox(models.Model):
+    """A mailbox of one user. Its counters change in the transaction that changes what they count."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mailboxes")
+    name = models.CharField(max_length=500)  # UTF-8, "/" between levels; INBOX in upper case
+    uid_validity = models.BigIntegerField()
+    uid_next = models.BigIntegerField(default=1)
+    highest_modseq = models.BigIntegerField(default=1)
+    special_use = models.CharField(max_length=20, blank=True)  # e.g. "\\Sent" (RFC 6154)
+    is_subscribed = models.BooleanField(default=True)
+    messages = models.IntegerField(default=0)
+    unseen = models.IntegerField(default=0)
+    deleted = models.IntegerField(default=0)
+    size = models.BigIntegerField(default=0)  # octets
+    recent_uid = models.BigIntegerField(default=1)  # the first UID no session has been told of as \Recent
+    keywords = models.TextField(blank=True)  # every keyword ever used here, separated by spaces
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("owner", "name"), name="mailbox_name_once"),)
+
+
+class Subscription(models.Model):
+    """A subscribed name without a mailbox (RFC 9051 6.3.7: deleting does not unsubscribe)."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    name = models.CharField(max_length=500)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("owner", "name"), name="subscription_once"),)
+
+
+class MailboxMessage(models.Model):
+    """A message's place in a mailbox."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="places", db_index=False)
+    uid = models.BigIntegerField()
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="places")
+    modseq = models.BigIntegerField()
+    flags = models.SmallIntegerField(default=0)
+    keywords = models.TextField(default="", blank=True)  # separated by spaces, as first spelt
+    internal_date = models.DateTimeField()
+    save_date = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("mailbox", "uid"), name="uid_once"),)
+        indexes = (
+            models.Index(fields=("mailbox", "modseq"), name="place_modseq"),
+            models.Index(fields=("mailbox", "-internal_date", "-id"), name="place_date"),
+        )
+
+
+class Expunged(models.Model):
+    """A UID that is gone, and when: what QRESYNC and waking sessions ask for."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, db_index=False)
+    uid = models.BigIntegerField()
+    modseq = models.BigIntegerField()
+
+    class Meta:
+        indexes = (models.Index(fields=("mailbox", "modseq"), name="expunged_modseq"),)
+
+
+class UidValidity(models.Model):
+    """One row: the last UIDVALIDITY given out, so that a name made again never repeats one."""
+
+    value = models.BigIntegerField()
+
+
+class QueuedMessage(models.Model):
+    """A message on its way out: the envelope. Written in the transaction that accepted it."""
+
+    trace_id = models.CharField(max_length=32, db_index=True)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="queued")
+    reverse_path = models.CharField(max_length=320, blank=True)  # "" is <>: no bounce for it
+    sender = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    smtputf8 = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+
+class RecipientState(models.TextChoices):
+    QUEUED = "queued"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class QueuedRecipient(models.Model):
+    """One recipient of a queued message. Claimed by setting the lease; due when `next_attempt` has come."""
+
+    queued = models.ForeignKey(QueuedMessage, on_delete=models.CASCADE, related_name="recipients")
+    address = models.CharField(max_length=320)
+    domain = models.CharField(max_length=255, db_index=True)
+    state = models.CharField(max_length=10, choices=RecipientState.choices, default=RecipientState.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    lease_token = models.CharField(max_length=32, blank=True)
+    last_attempt = models.DateTimeField(null=True)
+    last_reply = models.TextField(blank=True)  # the remote server's words, or why it was not reached
+
+    class Meta:
+        indexes = (models.Index(fields=("state", "next_attempt"), name="recipient_due"),)
+
+
+class DeliveryEvent(models.Model):
+    """One step of one message's life; append-only. `address` is the party it concerns, for filters."""
+
+    at = models.DateTimeField(db_index=True)
+    trace_id = models.CharField(max_length=32, db_index=True)
+    step = models.CharField(max_length=20)  # see mailservers.store.events.Step
+    sender = models.CharField(max_length=320, blank=True)
+    recipient = models.CharField(max_length=320, blank=True)
+    peer = models.CharField(max_length=300, blank=True)  # address of the other side, or its name
+    outcome = models.CharField(max_length=10)  # "ok", "temporary", "permanent"
+    detail = models.TextField(blank=True)  # a sentence for people; replies word for word
+    data = models.JSONField(default=dict)

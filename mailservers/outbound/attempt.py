@@ -1,0 +1,121 @@
+"""One attempt: the domain's hosts in turn, until one decides about the recipients.
+
+The next address or host is tried when a connection fails, when the host turns us away before the transaction, and
+when the connection breaks before any recipient was decided upon. What a host decides stands: a recipient refused by
+the first MX is not offered to the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+from django.conf import settings
+
+from mailservers.formats.headers import header_end
+from mailservers.formats.outgoing import to_wire
+from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
+from mailservers.outbound.leases import Job
+from mailservers.outbound.outcomes import Outcome, Result, Unreachable
+from mailservers.outbound.resolve import MailHost, MailResolver
+from mailservers.outbound.signing import Signer
+from mailservers.store.content import IN_THREAD_OVER, read_message
+from mailservers.store.engine import store
+
+log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 8  # tried in one attempt
+ATTEMPT_S = 3600.0  # an attempt, with all its hosts, at most
+LARGE_OCTETS = 2 * 1024 * 1024
+LARGE_AT_ONCE = 4  # large messages in memory at once
+
+
+class Attempt:
+    """`run` once, then `say_goodbye`."""
+
+    def __init__(self, job: Job, resolver: MailResolver, signer: Signer, large: asyncio.Semaphore) -> None:
+        self.job = job
+        self.was_reached = False  # a host of the domain greeted us
+        self.is_recording = False  # set by the runner
+        self._resolver = resolver
+        self._signer = signer
+        self._large = large
+        self._session: SmtpSession | None = None
+
+    @property
+    def is_past_return(self) -> bool:
+        """To stop now may send the message twice, or lose the word of its delivery until the lease runs out."""
+        return self.is_recording or (self._session is not None and self._session.is_sending)
+
+    async def run(self) -> dict[int, Outcome]:
+        """An outcome for each recipient, by id. Never raises but on cancellation."""
+        try:
+            async with asyncio.timeout(ATTEMPT_S * settings.OUTBOUND_TIMEOUT_SCALE):
+                outcomes = await self._try_hosts()
+        except Unreachable as error:
+            outcomes = [error.outcome()] * len(self.job.recipients)
+        except TimeoutError:
+            outcomes = self._put_off("the attempt took too long", "4.4.7")
+        except Exception:
+            log.exception("an attempt to send %s to %s failed", self.job.trace_id, self.job.domain)
+            outcomes = self._put_off("something went wrong at this host", "4.3.0")
+        return {recipient.id: outcome for recipient, outcome in zip(self.job.recipients, outcomes, strict=True)}
+
+    def _put_off(self, text: str, status: str) -> list[Outcome]:
+        return [Outcome(Result.DEFERRED, status, explanation=text)] * len(self.job.recipients)
+
+    async def _try_hosts(self) -> list[Outcome]:
+        failures: list[Unreachable] = []
+        tries = 0
+        for host in await self._resolver.mail_hosts(self.job.domain):
+            try:
+                addresses = await self._resolver.addresses(host)
+            except Unreachable as error:
+                failures.append(error)
+                continue
+            for address in addresses[: MAX_CONNECTIONS - tries]:
+                tries += 1
+                try:
+                    return await self._try_address(host, address)
+                except Unreachable as error:
+                    failures.append(error)
+        raise _most_telling(failures)
+
+    async def _try_address(self, host: MailHost, address: str) -> list[Outcome]:
+        self._session = session = await open_session(host.name, address, host.port)
+        self.was_reached = True
+        try:
+            async with self._turn():
+                message = await self._message()
+                return await session.transact(self._envelope(message), message)
+        except BaseException:
+            session.abort()
+            raise
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._large if self.job.size > LARGE_OCTETS else nullcontext()
+
+    async def _message(self) -> bytes:
+        """The octets to send: read only when a host is there to take them, and signed."""
+        raw = await store.read(read_message, self.job.message_id)
+        if raw is None:
+            raise RuntimeError(f"message {self.job.message_id} is in the queue but not in the store")
+        wire = await asyncio.to_thread(to_wire, raw) if len(raw) > IN_THREAD_OVER else to_wire(raw)
+        return wire if self.job.sender_id is None else await self._signer.sign(wire)
+
+    def _envelope(self, message: bytes) -> OutgoingEnvelope:
+        job = self.job
+        needs_smtputf8 = job.smtputf8 and not message[: header_end(message)].isascii()
+        return OutgoingEnvelope(job.reverse_path, tuple(r.address for r in job.recipients), needs_smtputf8)
+
+    async def say_goodbye(self) -> None:
+        """QUIT, after the outcome is safe."""
+        if self._session is not None:
+            await self._session.quit()
+
+
+def _most_telling(failures: list[Unreachable]) -> Unreachable:
+    """One temporary trouble makes the whole temporary; words of the other side say more than ours."""
+    temporary = [failure for failure in failures if failure.temporary] or failures
+    return next((failure for failure in temporary if failure.reply), temporary[0])

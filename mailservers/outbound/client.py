@@ -1,0 +1,376 @@
+"""The SMTP client: one connection to one mail host, and one mail transaction over it (RFC 5321).
+
+    session = await open_session(host, address, identity)      # greeting, EHLO or HELO, STARTTLS where offered
+    outcomes = await session.transact(envelope, message)       # one for each recipient
+    await session.quit()
+
+TLS is opportunistic: certificates are not checked, and a host whose TLS fails is spoken to in the clear, because the
+alternative to unchecked TLS is no TLS (RFC 7435). Extensions used where they are offered: PIPELINING (RFC 2920),
+SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), STARTTLS (3207).
+
+Nothing is lost: every recipient gets an `Outcome`, and what has not been refused for good is temporary. Until a
+recipient has been decided upon, trouble is raised as `Unreachable` so that the next host can be tried.
+
+Deviation: to a host without 8BITMIME, 8-bit content is sent as it is (RFC 6152 section 3 asks to convert it or give
+up): hosts that would harm it have gone, and converting would break the signatures of others.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from mailservers.formats.mailbox_address import InvalidAddress, parse_mailbox_address
+from mailservers.formats.outgoing import data_blocks, domain_on_wire
+from mailservers.formats.smtp_reply import Reply, parse_extensions
+from mailservers.outbound.channel import ConnectionLost, SmtpChannel, open_channel
+from mailservers.outbound.outcomes import Outcome, Result, Unreachable, refusal
+
+# RFC 5321 section 4.5.3.2, in seconds; multiplied by OUTBOUND_TIMEOUT_SCALE.
+CONNECT_S = 30.0  # not in the RFC
+GREETING_S = 300.0
+COMMAND_S = 300.0  # EHLO, MAIL, RCPT, and a pipelined group of them
+TLS_S = 60.0  # not in the RFC
+DATA_START_S = 120.0
+DATA_BLOCK_S = 180.0
+DATA_END_S = 600.0
+QUIT_S = 2.0  # the mail is delivered: nobody waits longer for a goodbye
+
+
+def _scaled(seconds: float) -> float:
+    return seconds * settings.OUTBOUND_TIMEOUT_SCALE
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+TLS_CONTEXT = _tls_context()
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingEnvelope:
+    """`reverse_path` "" is <>. `needs_smtputf8`: the message itself has UTF-8 in its header."""
+
+    reverse_path: str
+    recipients: tuple[str, ...]
+    needs_smtputf8: bool = False
+
+
+class _TlsFailed(Exception):
+    """Try again without."""
+
+
+async def open_session(host: str, address: str, port: int) -> SmtpSession:
+    """A session ready for a transaction. Raises `Unreachable`."""
+    try:
+        return await _open(host, address, port, with_tls=True)
+    except _TlsFailed:
+        return await _open(host, address, port, with_tls=False)
+
+
+async def _open(host: str, address: str, port: int, *, with_tls: bool) -> SmtpSession:
+    try:
+        channel = await open_channel(address, port, _scaled(CONNECT_S))
+    except ConnectionLost as error:
+        raise Unreachable(f"{host} [{address}]: {error}", temporary=True, host=host, address=address) from error
+    session = SmtpSession(channel, host, address)
+    try:
+        await session.begin(with_tls=with_tls)
+    except ConnectionLost as error:
+        channel.abort()
+        raise session.unreachable(str(error)) from error
+    except BaseException:
+        channel.abort()
+        raise
+    return session
+
+
+class SmtpSession:
+    """One connection. Transactions follow one another; after an `Unreachable` it is of no further use."""
+
+    def __init__(self, channel: SmtpChannel, host: str, address: str) -> None:
+        self._channel = channel
+        self.host = host
+        self.address = address
+        self.extensions: dict[str, str] = {}
+        self.tls = ""
+        self.is_sending = False  # between the 354 and the final reply: stopping now may double the message
+
+    # ------------------------------------------------------------ beginning
+
+    async def begin(self, *, with_tls: bool) -> None:
+        greeting = await self._channel.reply(_scaled(GREETING_S))
+        if not greeting.is_positive:
+            raise await self._turned_away(greeting)
+        await self._hello()
+        if with_tls and "STARTTLS" in self.extensions:
+            await self._start_tls()
+
+    async def _hello(self) -> None:
+        name = settings.HOSTNAME
+        reply = await self.command(f"EHLO {name}")
+        if reply.is_positive:
+            self.extensions = parse_extensions(reply)
+            return
+        if reply.is_permanent:  # section 3.2: a host of old may know only HELO
+            reply = await self.command(f"HELO {name}")
+        if not reply.is_positive:
+            raise await self._turned_away(reply)
+        self.extensions = {}
+
+    async def _start_tls(self) -> None:
+        try:
+            reply = await self.command("STARTTLS")
+            if reply.code != 220:
+                return  # RFC 3207 section 4: the client may go on in the clear
+            await self._channel.start_tls(TLS_CONTEXT, self.host, _scaled(TLS_S))
+            self.tls = self._channel.tls_version
+            await self._hello()  # RFC 3207 section 4.2: what was offered in the clear does not count
+        except ConnectionLost as error:
+            self._channel.abort()
+            raise _TlsFailed from error
+
+    async def _turned_away(self, reply: Reply) -> Unreachable:
+        await self.quit()
+        status = reply.enhanced_status or ("5.3.2" if reply.is_permanent else "4.3.2")
+        return Unreachable(
+            f"{self.host} [{self.address}] takes no mail at present",
+            temporary=not reply.is_permanent,
+            status=status,
+            reply=reply.text,
+            host=self.host,
+            address=self.address,
+        )
+
+    def unreachable(self, text: str, reply: str = "") -> Unreachable:
+        return Unreachable(
+            f"{self.host} [{self.address}]: {text}",
+            temporary=True,
+            status="4.4.2",
+            reply=reply,
+            host=self.host,
+            address=self.address,
+        )
+
+    async def command(self, line: str, timeout_s: float | None = None) -> Reply:
+        """Send a line and wait for its reply. Raises `ConnectionLost`."""
+        await self.expect_silence()
+        await self._channel.write(line.encode() + b"\r\n", _scaled(COMMAND_S))
+        return await self._channel.reply(timeout_s or _scaled(COMMAND_S))
+
+    async def expect_silence(self) -> None:
+        """A reply to nothing would be taken for the next command's. It may be a goodbye (421), too."""
+        if self._channel.has_reply:
+            reply = await self._channel.reply(QUIT_S)
+            raise ConnectionLost(f"the server said out of turn: {reply.text}")
+
+    # ------------------------------------------------------------ a transaction
+
+    async def transact(self, envelope: OutgoingEnvelope, message: bytes) -> list[Outcome]:
+        """Hand the message over; one outcome for each recipient, in their order. `message` has CRLF line ends only.
+
+        Raises `Unreachable` when the connection was lost before any recipient had been decided upon."""
+        transaction = _Transaction(self, self._channel, envelope, message)
+        try:
+            return await transaction.run()
+        except ConnectionLost as error:
+            self._channel.abort()
+            return transaction.after_loss(error)
+        finally:
+            self.is_sending = False
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        self._channel.abort()
+
+    async def quit(self) -> None:
+        """Say goodbye; never raises and never takes long."""
+        try:
+            await self._channel.write(b"QUIT\r\n", QUIT_S)
+            await self._channel.reply(QUIT_S)
+        except ConnectionLost:
+            pass
+        self._channel.close()
+
+    def outcome(self, result: Result, status: str, explanation: str, reply: str = "") -> Outcome:
+        return Outcome(result, status, reply, explanation, self.host, self.address, self.tls)
+
+    def refused(self, reply: Reply, doing: str) -> Outcome:
+        return refusal(reply, host=self.host, address=self.address, tls=self.tls, doing=doing)
+
+
+class _Transaction:
+    """One MAIL … DATA. `outcomes` fills up as recipients are decided upon."""
+
+    def __init__(self, session: SmtpSession, channel: SmtpChannel, envelope: OutgoingEnvelope, message: bytes) -> None:
+        self._session = session
+        self._channel = channel
+        self._envelope = envelope
+        self._message = message
+        self._utf8 = "SMTPUTF8" in session.extensions
+        self._outcomes: dict[int, Outcome] = {}  # by index into envelope.recipients
+        self._accepted: list[int] = []
+
+    async def run(self) -> list[Outcome]:
+        paths = self._paths()
+        if paths:
+            await self._send_envelope(paths)
+        if self._accepted:
+            await self._send_data()
+        return self._all_outcomes()
+
+    def _all_outcomes(self) -> list[Outcome]:
+        return [self._outcomes[i] for i in range(len(self._envelope.recipients))]
+
+    def after_loss(self, error: ConnectionLost) -> list[Outcome]:
+        """The connection broke: what is undecided is temporary. Raises `Unreachable` if all of it is."""
+        if not self._outcomes and not self._session.is_sending:
+            raise self._session.unreachable(str(error)) from error
+        text = f"{self._session.host} [{self._session.address}]: {error}"
+        if self._session.is_sending:
+            text += "; the message may have arrived all the same, and may arrive twice"
+        undecided = self._session.outcome(Result.DEFERRED, "4.4.2", text)
+        for index in range(len(self._envelope.recipients)):
+            self._outcomes.setdefault(index, undecided)
+        return self._all_outcomes()
+
+    # ------------------------------------------------------------ what cannot be sent at all
+
+    def _paths(self) -> dict[int, str]:
+        """Index -> address as it goes onto the wire; recipients that cannot be written there are decided upon."""
+        everyone = range(len(self._envelope.recipients))
+        trouble = self._message_trouble()
+        if trouble is not None:
+            self._outcomes.update(dict.fromkeys(everyone, trouble))
+            return {}
+        paths: dict[int, str] = {}
+        for index in everyone:
+            path = self._wire_address(self._envelope.recipients[index])
+            if isinstance(path, Outcome):
+                self._outcomes[index] = path
+            else:
+                paths[index] = path
+        return paths
+
+    def _message_trouble(self) -> Outcome | None:
+        outcome = self._session.outcome
+        host = self._session.host
+        limit = self._session.extensions.get("SIZE", "")
+        if limit.isdigit() and len(limit) < 20 and 0 < int(limit) < len(self._message):
+            text = f"the message has {len(self._message)} octets, and {host} takes no more than {int(limit)}"
+            return outcome(Result.FAILED, "5.3.4", text)
+        if self._envelope.needs_smtputf8 and not self._utf8:
+            text = f"the header of the message holds letters beyond ASCII, which {host} does not take (SMTPUTF8)"
+            return outcome(Result.FAILED, "5.6.9", text)
+        if not self._envelope.reverse_path:
+            return None
+        path = self._wire_address(self._envelope.reverse_path)
+        return path if isinstance(path, Outcome) else None
+
+    def _wire_address(self, address: str) -> str | Outcome:
+        """Checked, so that no address can hold a second command; the domain in A-labels unless UTF-8 is needed."""
+        try:
+            local, _, domain = address.rpartition("@")
+            parse_mailbox_address(f"{local}@localhost")
+            if local.isascii():
+                return f"{local}@{domain_on_wire(domain)}"
+        except InvalidAddress as error:
+            return self._session.outcome(Result.FAILED, "5.1.3", f"{address!a} is no mail address: {error}")
+        if not self._utf8:
+            text = f"{self._session.host} does not take addresses with letters beyond ASCII, as in {address}"
+            return self._session.outcome(Result.FAILED, "5.6.7", text)
+        return address
+
+    # ------------------------------------------------------------ MAIL and RCPT
+
+    async def _send_envelope(self, paths: dict[int, str]) -> None:
+        commands = [self._mail_command(list(paths.values())), *(f"RCPT TO:<{path}>" for path in paths.values())]
+        if "PIPELINING" in self._session.extensions:
+            await self._session.expect_silence()
+            group = "".join(f"{command}\r\n" for command in commands).encode()
+            await self._channel.write(group, _scaled(COMMAND_S))
+            mail = await self._channel.reply(_scaled(COMMAND_S))
+            self._note_mail(mail, paths)
+            for index in paths:
+                self._note_recipient(index, await self._channel.reply(_scaled(COMMAND_S)), mail)
+            return
+        mail = await self._session.command(commands[0])
+        if not self._note_mail(mail, paths):
+            return
+        for index, command in zip(paths, commands[1:], strict=True):
+            self._note_recipient(index, await self._session.command(command), mail)
+
+    def _mail_command(self, paths: list[str]) -> str:
+        reverse_path = self._wire_address(self._envelope.reverse_path) if self._envelope.reverse_path else ""
+        command = f"MAIL FROM:<{reverse_path}>"
+        extensions = self._session.extensions
+        if "SIZE" in extensions:
+            command += f" SIZE={len(self._message)}"
+        if "8BITMIME" in extensions and not self._message.isascii():
+            command += " BODY=8BITMIME"
+        if self._utf8 and (self._envelope.needs_smtputf8 or not all(p.isascii() for p in (command, *paths))):
+            command += " SMTPUTF8"
+        return command
+
+    def _note_mail(self, reply: Reply, paths: dict[int, str]) -> bool:
+        if reply.code == 421:
+            raise self._session.unreachable("the server closes the connection", reply.text)
+        if reply.is_positive:
+            return True
+        outcome = self._session.refused(reply, "the sender")
+        self._outcomes.update(dict.fromkeys(paths, outcome))
+        return False
+
+    def _note_recipient(self, index: int, reply: Reply, mail: Reply) -> None:
+        if not mail.is_positive:
+            return  # answered "503 no MAIL first" or the like: the reply to MAIL is the reason
+        if reply.is_positive:
+            self._accepted.append(index)
+            return
+        outcome = self._session.refused(reply, "this recipient")
+        # Section 4.5.3.1.10: 452, and 552 of old, mean "too many at once" when others were taken before.
+        if reply.code in (452, 552) and self._accepted and reply.enhanced_status in ("", "4.5.3", "5.5.3"):
+            outcome = Outcome(
+                Result.DEFERRED, "4.5.3", outcome.reply, outcome.explanation, outcome.host, outcome.address,
+                outcome.tls, try_soon=True,
+            )  # fmt: skip
+        self._outcomes[index] = outcome
+
+    # ------------------------------------------------------------ DATA
+
+    async def _send_data(self) -> None:
+        start = await self._session.command("DATA", _scaled(DATA_START_S))
+        if start.code != 354:
+            outcome = self._session.refused(start, "the message")
+        else:
+            self._session.is_sending = True
+            end = await self._send_content()
+            self._session.is_sending = False
+            if end.is_positive:
+                outcome = self._session.outcome(Result.DELIVERED, end.enhanced_status or "2.0.0", "", end.text)
+            else:
+                outcome = self._session.refused(end, "the message")
+        self._outcomes.update(dict.fromkeys(self._accepted, outcome))
+
+    async def _send_content(self) -> Reply:
+        """The reply to the end of data. A host may refuse in the middle: then that is its reply, and there is no way
+        to stop but to hang up. Anything else that comes early is not believed."""
+        try:
+            for block in data_blocks(self._message):
+                if self._channel.has_reply:
+                    raise ConnectionLost("the server replied before the message had ended")
+                await self._channel.write(block, _scaled(DATA_BLOCK_S))
+        except ConnectionLost:
+            if self._channel.has_reply:
+                early = await self._channel.reply(QUIT_S)
+                if early.is_permanent or early.is_transient:
+                    self._channel.abort()
+                    return early
+            raise
+        return await self._channel.reply(_scaled(DATA_END_S))

@@ -1,0 +1,155 @@
+"""Writing down what an attempt came to: states, events and notices to the sender, in one transaction.
+
+A message whose recipients are all decided upon leaves the queue at once, its rows and (if no mailbox holds it) its
+content with it. What became of it stays in the delivery events, which the console shows; so finished rows never pile
+up, and "recent outcomes" have one source.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from mailservers.formats.dsn import Action, RecipientReport
+from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
+from mailservers.outbound.bounces import send_notice
+from mailservers.outbound.leases import OPEN_STATES, Job
+from mailservers.outbound.outcomes import Outcome, Result
+from mailservers.store.events import Step
+from mailservers.store.removing import forget_messages
+from mailservers.store.transaction import Event, Transaction
+
+JITTER = 0.1  # of the pause: messages deferred together are not tried together for ever
+SOON_S = 1.0
+MAX_REPLY = 4000  # characters kept of a reply
+
+_STATES = {
+    Result.DELIVERED: RecipientState.DELIVERED,
+    Result.DEFERRED: RecipientState.DEFERRED,
+    Result.FAILED: RecipientState.FAILED,
+}
+
+
+def record(tx: Transaction, job: Job, outcomes: Mapping[int, Outcome]) -> None:
+    """Store operation. `outcomes`: by recipient id, one for each of the job's.
+
+    Results of recipients whose lease has passed to another runner, or that were cancelled, are dropped; that a
+    message was delivered is a fact whoever holds the lease, and always written down."""
+    QueuedMessage.objects.select_for_update().filter(pk=job.queued_id).first()  # one result at a time decides the end
+    rows = QueuedRecipient.objects.in_bulk([recipient.id for recipient in job.recipients])
+    changed: list[QueuedRecipient] = []
+    failed: list[RecipientReport] = []
+    delayed: list[RecipientReport] = []
+    for recipient in job.recipients:
+        outcome = outcomes[recipient.id]
+        row = rows.get(recipient.id)
+        is_open = row is not None and row.state in OPEN_STATES
+        if row is None or not is_open or row.lease_token != job.token:
+            if outcome.result is not Result.DELIVERED:
+                continue
+            if row is None or not is_open:
+                tx.events.append(_event(job, recipient.address, outcome, 0, None))
+                continue
+        outcome = _give_up_in_time(tx.now, job, outcome)
+        is_late = _passes_notice_time(tx.now, job, row)
+        _apply(tx.now, job, row, outcome)
+        changed.append(row)
+        moment = row.next_attempt if outcome.result is Result.DEFERRED else None
+        tx.events.append(_event(job, row.address, outcome, row.attempts, moment))
+        if outcome.result is Result.FAILED:
+            failed.append(_report(row.address, outcome, tx.now))
+        elif outcome.result is Result.DEFERRED and is_late:
+            delayed.append(replace(_report(row.address, outcome, tx.now), retry_until=job.expires_at))
+    columns = ("state", "attempts", "next_attempt", "lease_until", "lease_token", "last_attempt", "last_reply")
+    QueuedRecipient.objects.bulk_update(changed, columns)
+    if failed:
+        send_notice(tx, job, Action.FAILED, failed)
+    if delayed:
+        send_notice(tx, job, Action.DELAYED, delayed)
+    finish(tx, job.queued_id)
+
+
+def pause_after(attempts: int) -> timedelta:
+    """How long to wait after the so-manieth attempt: QUEUE_RETRY_FIRST_S, doubled each time, QUEUE_RETRY_MAX_S at
+    most; give or take JITTER."""
+    doubled = settings.QUEUE_RETRY_FIRST_S * 2 ** min(attempts - 1, 30)
+    seconds = min(doubled, settings.QUEUE_RETRY_MAX_S)
+    return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))
+
+
+def _give_up_in_time(now: datetime, job: Job, outcome: Outcome) -> Outcome:
+    """A deferral after the message's time is a failure (RFC 5321 4.5.4.1); the last reply stays the reason."""
+    if outcome.result is not Result.DEFERRED or now < job.expires_at:
+        return outcome
+    hours = round((now - job.created_at).total_seconds() / 3600)
+    tried = f"I have tried for {hours // 24} days" if hours >= 48 else f"I have tried for {max(hours, 1)} h"
+    explanation = f"{tried}, and have given up. At last: {outcome.explanation or outcome.reply}"
+    return replace(outcome, result=Result.FAILED, status="4.4.7", explanation=explanation)
+
+
+def _passes_notice_time(now: datetime, job: Job, row: QueuedRecipient) -> bool:
+    """Is this the first attempt after QUEUE_DELAY_NOTICE_S? Attempts are the clock, so it is true once."""
+    if not settings.QUEUE_DELAY_NOTICE_S:
+        return False
+    moment = job.created_at + timedelta(seconds=settings.QUEUE_DELAY_NOTICE_S)
+    return now >= moment and (row.last_attempt is None or row.last_attempt < moment)
+
+
+def _apply(now: datetime, job: Job, row: QueuedRecipient, outcome: Outcome) -> None:
+    row.state = _STATES[outcome.result]
+    row.last_attempt = now
+    row.last_reply = outcome.words[:MAX_REPLY]
+    row.lease_until, row.lease_token = None, ""
+    if outcome.result is Result.DEFERRED and outcome.try_soon:
+        row.next_attempt = now + timedelta(seconds=SOON_S)
+        return
+    row.attempts += 1
+    if outcome.result is Result.DEFERRED:
+        # The last try is when time is up, not up to an hour before.
+        row.next_attempt = min(now + pause_after(row.attempts), max(job.expires_at, now + timedelta(seconds=SOON_S)))
+
+
+def _event(job: Job, address: str, outcome: Outcome, attempts: int, again_at: datetime | None) -> Event:
+    step, result = {
+        Result.DELIVERED: (Step.SENT, "ok"),
+        Result.DEFERRED: (Step.ATTEMPTED, "temporary"),
+        Result.FAILED: (Step.FAILED, "permanent"),
+    }[outcome.result]
+    data: dict[str, object] = {"status": outcome.status, "attempt": attempts}
+    if outcome.tls:
+        data["tls"] = outcome.tls
+    if again_at is not None:
+        data["next_attempt"] = again_at.isoformat()
+    if outcome.explanation:
+        data["explanation"] = outcome.explanation
+    return Event(job.trace_id, step, result, job.reverse_path, address, outcome.peer, outcome.words, data)
+
+
+def _report(address: str, outcome: Outcome, now: datetime) -> RecipientReport:
+    is_timeout = outcome.status == "4.4.7"
+    return RecipientReport(
+        address,
+        outcome.status,
+        outcome.reply,
+        outcome.explanation if is_timeout or not outcome.reply else "",
+        outcome.host if outcome.reply else "",
+        now,
+    )
+
+
+def finish(tx: Transaction, queued_id: int) -> None:
+    """Take a message whose recipients are all decided upon out of the queue, with its content if nobody needs it."""
+    recipients = QueuedRecipient.objects.filter(queued_id=queued_id)
+    if recipients.filter(state__in=OPEN_STATES).exists():
+        return
+    queued = QueuedMessage.objects.filter(pk=queued_id)
+    message_id = queued.values_list("message_id", flat=True).first()
+    if message_id is None:
+        return
+    recipients._raw_delete(recipients.db)  # nothing cascades from either
+    queued._raw_delete(queued.db)
+    forget_messages(tx, [message_id])

@@ -1,0 +1,192 @@
+"""The queue runner: claims what is due, attempts it, writes down what came of it.
+
+It wakes when something is queued (the hub's QUEUED events, in this process at once, from others with the next change
+hint), when an attempt ends, when the next retry is due, and every QUEUE_POLL_S at the latest. At most
+QUEUE_CONCURRENCY attempts run at once; `destinations` shares them out among domains.
+
+Invariants: an attempt is made only under a lease; its result is written before the connection's goodbye; a result
+that the store does not take is offered again until it does, under the renewed lease. `stop` lets what is past return
+finish for STOP_GRACE_S, breaks off the rest and releases its leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Mapping
+
+from django.conf import settings
+from django.utils import timezone
+
+from mailservers.outbound.attempt import LARGE_AT_ONCE, Attempt
+from mailservers.outbound.destinations import Destinations
+from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
+from mailservers.outbound.outcomes import Outcome
+from mailservers.outbound.presence import Presence
+from mailservers.outbound.resolve import MailResolver
+from mailservers.outbound.results import record
+from mailservers.outbound.signing import Signer
+from mailservers.store.changes import hub
+from mailservers.store.engine import store
+from mailservers.store.errors import StoreError
+from mailservers.store.events import Step
+from mailservers.store.transaction import Event
+
+log = logging.getLogger(__name__)
+
+STOP_GRACE_S = 3.0
+RECORD_AGAIN_S = 1.0  # doubled each time
+RECORD_AGAIN_MAX_S = 60.0
+MIN_PAUSE_S = 0.02
+
+
+class QueueRunner:
+    """`await start()` on the event loop, `await stop()` before the store closes."""
+
+    def __init__(self) -> None:
+        self._wake = asyncio.Event()
+        self._destinations = Destinations()
+        self._resolver = MailResolver()
+        self._signer = Signer()
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._attempts: dict[asyncio.Task[None], Attempt] = {}
+        self._numbers = itertools.count(1)
+        self._presence: Presence | None = None
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Raises OSError when the data directory cannot be written to."""
+        self._presence = presence = Presence()
+        await self._release_the_dead(presence)
+        hub.attach()
+        hub.watch_events(self._on_event)
+        self._loops = [
+            asyncio.create_task(self._run(presence.runner_id), name="queue runner"),
+            asyncio.create_task(self._renew(), name="queue leases"),
+        ]
+
+    async def stop(self) -> None:
+        hub.unwatch_events(self._on_event)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for task, attempt in self._attempts.items():
+            if not attempt.is_past_return:
+                task.cancel()
+        if self._attempts:
+            await asyncio.wait(list(self._attempts), timeout=STOP_GRACE_S)
+        for task in self._attempts:
+            task.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        if self._presence is not None:
+            if await self._release_runners([self._presence.runner_id]):
+                self._presence.leave()
+            self._presence = None
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    def _on_event(self, event: Event) -> None:
+        if event.step == Step.QUEUED:
+            self._wake.set()
+
+    async def _release_the_dead(self, presence: Presence) -> None:
+        dead = presence.dead_runners()
+        if dead and await self._release_runners(dead):
+            for runner_id in dead:
+                presence.bury(runner_id)
+
+    async def _release_runners(self, runner_ids: list[str]) -> bool:
+        try:
+            await store.call(release_runners, runner_ids)
+        except StoreError as error:
+            log.warning("leases were not released, and run out by themselves: %s", error)
+            return False
+        return True
+
+    # ------------------------------------------------------------ claiming
+
+    async def _run(self, runner_id: str) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                pause_s = await self._fill(runner_id)
+            except StoreError:
+                pause_s = settings.QUEUE_POLL_S
+            except Exception:
+                log.exception("the queue could not be read")
+                pause_s = settings.QUEUE_POLL_S
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _fill(self, runner_id: str) -> float:
+        """Claim and start until nothing is due or no slot is free; how long to sleep, in seconds."""
+        while (free := self._destinations.free_slots()) > 0:
+            token = f"{runner_id}.{next(self._numbers)}"
+            jobs = await store.call(claim, token, free, self._destinations.allowance())
+            for job in jobs:
+                self._start(job)
+            if not jobs:
+                return await self._until_due()
+        return settings.QUEUE_POLL_S
+
+    async def _until_due(self) -> float:
+        blocked = [domain for domain, room in self._destinations.allowance().items() if room <= 0]
+        now = timezone.now()
+        due = await store.read(next_due, now, blocked)
+        if due is None:
+            return settings.QUEUE_POLL_S
+        return min(max((due - now).total_seconds(), MIN_PAUSE_S), settings.QUEUE_POLL_S)
+
+    # ------------------------------------------------------------ attempting
+
+    def _start(self, job: Job) -> None:
+        attempt = Attempt(job, self._resolver, self._signer, self._large)
+        task = asyncio.create_task(self._carry_out(attempt), name=f"sending {job.trace_id}")
+        self._attempts[task] = attempt
+        self._destinations.begin(job.domain)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        attempt = self._attempts.pop(task)
+        self._destinations.end(attempt.job.domain, was_reached=attempt.was_reached)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the attempt to send %s ended badly", attempt.job.trace_id, exc_info=error)
+
+    async def _carry_out(self, attempt: Attempt) -> None:
+        outcomes = await attempt.run()
+        attempt.is_recording = True
+        await self._record(attempt.job, outcomes)
+        attempt.is_recording = False
+        await attempt.say_goodbye()
+
+    async def _record(self, job: Job, outcomes: Mapping[int, Outcome]) -> None:
+        """What happened must be written down: without it, the message is sent again."""
+        pause_s = RECORD_AGAIN_S
+        while True:
+            try:
+                await store.call(record, job, outcomes)
+            except StoreError as error:
+                log.warning("the outcome of %s could not be written yet: %s", job.trace_id, error)
+            except Exception:
+                log.exception("the outcome of %s could not be written", job.trace_id)
+            else:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RECORD_AGAIN_MAX_S)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(settings.QUEUE_LEASE_S / 3)
+            tokens = {attempt.job.token for attempt in self._attempts.values()}
+            try:
+                if tokens:
+                    await store.call(renew, tokens)
+            except StoreError:
+                log.warning("leases were not renewed", exc_info=True)

@@ -1,0 +1,111 @@
+"""The commands of the AUTHORIZATION state, and those that are the same in both states."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from accounts.auth.door import AuthenticationFailed, authenticate
+from mailservers.formats.pop3 import Pop3SyntaxError, SaslRequest, sasl_plain, sasl_response
+from mailservers.pop3.maildrop import open_maildrop
+from mailservers.pop3.replies import Answer, Disconnect, Refusal, Reply, err, ok, reply_for
+from mailservers.pop3.session import Session
+
+FAILED_LOGIN_DELAY_S = 1.0
+MAX_FAILED_LOGINS = 5  # then the connection is closed
+
+
+def may_send_password(session: Session) -> bool:
+    return session.wire.may_send_password
+
+
+def user(session: Session, name: str) -> Reply:
+    """Any login is welcome: nobody is told which ones exist (RFC 1939 section 13)."""
+    _require_private(session)
+    session.login = name
+    return ok("Send the password")
+
+
+def password(session: Session, secret: str) -> Answer:
+    _require_private(session)
+    if not session.login:
+        raise Pop3SyntaxError("Send USER first")
+    login, session.login = session.login, ""
+    return _sign_in(session, login, secret)
+
+
+def auth(session: Session, request: SaslRequest) -> Answer:
+    """RFC 5034; PLAIN only."""
+    if request.mechanism != "PLAIN":
+        raise Refusal("Unsupported authentication mechanism")
+    _require_private(session)
+    if request.initial is not None:
+        return _plain(session, request.initial)
+    session.expect_line(lambda line: _plain(session, sasl_response(line)))
+    return b"+ \r\n"
+
+
+def _plain(session: Session, response: bytes) -> Answer:
+    authorization, login, secret = sasl_plain(response)
+    return _sign_in(session, login, secret, authorization or login)
+
+
+def _require_private(session: Session) -> None:
+    if not may_send_password(session):
+        raise Refusal("A password is only accepted over TLS: use STLS", "AUTH")
+
+
+async def _sign_in(session: Session, login: str, secret: str, act_as: str = "") -> Reply:
+    """Whatever was wrong with login and password, the answer and its delay are the same."""
+    try:
+        identity = await authenticate(login, secret, address=session.wire.peer_address, service="pop3")
+        if act_as and act_as.strip().lower() != login.strip().lower():
+            raise AuthenticationFailed
+    except AuthenticationFailed as error:
+        await asyncio.sleep(FAILED_LOGIN_DELAY_S)
+        session.failed_logins += 1
+        if session.failed_logins >= MAX_FAILED_LOGINS:
+            raise Disconnect(err("Too many failed logins", "AUTH")) from None
+        return reply_for(error)
+    drop = await open_maildrop(identity.user_id)
+    session.enter(drop)
+    return ok(f"Maildrop has {drop.count} messages ({drop.octets} octets)")
+
+
+def stls(session: Session, _: None) -> Answer:
+    if session.wire.is_tls:
+        raise Refusal("TLS is active already")
+    return _start_tls(session)
+
+
+async def _start_tls(session: Session) -> Reply:
+    """RFC 2595 section 4: nothing that was said in clear counts afterwards."""
+    session.put(ok("Begin TLS negotiation"))
+    session.flush()
+    session.forget_input()
+    session.login = ""
+    try:
+        await session.wire.start_tls()
+    except (ssl.SSLError, OSError):
+        raise Disconnect from None
+    return b""
+
+
+def quit_command(session: Session, _: None) -> Answer:
+    if session.maildrop is None:
+        raise Disconnect(ok("Goodbye"))
+    return _update(session)
+
+
+async def _update(session: Session) -> Reply:
+    """The UPDATE state. The maildrop is open to others before the client reads that all is done."""
+    assert session.maildrop is not None
+    removed = len(session.maildrop) - session.maildrop.count
+    try:
+        await session.maildrop.commit()
+        reply = ok(f"Goodbye ({removed} messages deleted)" if removed else "Goodbye")
+    except Exception as error:
+        reply_for(error)  # for the log
+        reply = err("The deleted messages could not be removed; they are still there", "SYS/TEMP")
+    session.leave()
+    raise Disconnect(reply)

@@ -1,0 +1,87 @@
+"""Reading contents ahead of a client that fetches one message after the other.
+
+One turn of a reader thread costs far more than one message, so that a client in sequence gets as many as
+MAX_AHEAD messages read at once. The number doubles with each hit, as an operating system's read-ahead does: a
+client that jumps about pays for what it asks only. What is read ahead is bounded by AHEAD_OCTETS and one message.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from mailservers.formats.pop3 import cut_body, to_wire
+from mailservers.pop3.maildrop import Maildrop
+from mailservers.pop3.replies import Refusal
+from mailservers.store.content import read_headers, read_message, read_messages
+from mailservers.store.engine import store
+
+log = logging.getLogger(__name__)
+
+MAX_AHEAD = 64  # messages
+AHEAD_OCTETS = 512 * 1024  # of messages, by their sizes
+
+Contents = dict[int, bytes]  # message id: octets as sent
+
+
+class ReadAhead:
+    """`take` what is there, else `await fetch`. `read` runs on a reader thread."""
+
+    __slots__ = ("_expected", "_maildrop", "_read", "_ready", "_window")
+
+    def __init__(self, maildrop: Maildrop, read: Callable[[list[int]], Contents]) -> None:
+        self._maildrop = maildrop
+        self._read = read
+        self._ready: dict[int, bytes] = {}  # by message number
+        self._window = 4
+        self._expected = 1  # the first number after the last one read
+
+    def take(self, number: int) -> bytes | None:
+        """The message's octets as sent, and forget them; None when they were not read ahead."""
+        return self._ready.pop(number, None)
+
+    async def fetch(self, number: int) -> bytes:
+        """The same, read from the store with some that follow. Raises `Refusal` when the message is gone."""
+        numbers = self._choose(number)
+        self._expected = numbers[-1] + 1
+        ids = {n: self._maildrop.message_ids[n - 1] for n in numbers}
+        try:
+            contents = await store.read(self._read, list(set(ids.values())))
+        except Exception:
+            if len(numbers) == 1:
+                raise
+            log.warning("reading ahead failed", exc_info=True)  # for another message, perhaps
+            contents = await store.read(self._read, [ids[number]])
+        self._ready = {n: contents[pk] for n, pk in ids.items() if pk in contents}
+        found = self.take(number)
+        if found is None:
+            raise Refusal("Message has been removed by another session")
+        return found
+
+    def _choose(self, number: int) -> list[int]:
+        self._window = min(2 * self._window, MAX_AHEAD) if number == self._expected else 1
+        numbers, octets = [number], self._maildrop.size(number)
+        for n in range(number + 1, min(number + self._window, len(self._maildrop) + 1)):
+            if self._maildrop.is_marked(n):
+                continue
+            octets += self._maildrop.size(n)
+            if octets > AHEAD_OCTETS:
+                break
+            numbers.append(n)
+        return numbers
+
+
+def whole_messages(message_ids: list[int]) -> Contents:
+    """For RETR."""
+    return {pk: to_wire(raw) for pk, raw in read_messages(message_ids)}
+
+
+def headers(message_ids: list[int]) -> Contents:
+    """For TOP without a body."""
+    return {pk: to_wire(raw) for pk, raw in read_headers(message_ids).items()}
+
+
+def beginning(message_id: int, header_size: int, lines: int) -> bytes | None:
+    """For TOP: the header and the first lines of the body; None when the message is gone."""
+    raw = read_message(message_id)
+    return None if raw is None else to_wire(cut_body(raw, header_size, lines))

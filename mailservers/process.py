@@ -1,0 +1,163 @@
+"""One serving process: which parts run in it, how they start, and how they end.
+
+The top of the layers: it is the only module that knows all faces. `manage.py serve` runs every part on one event
+loop; `manage.py runmail` runs some of them, with the web elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import uvicorn
+from asgiref.sync import sync_to_async
+
+from accounts.auth.strengthen import Strengthening
+from mailservers.outbound.runner import QueueRunner
+from mailservers.serving.certificates import server_context
+from mailservers.serving.listener import Listener, Service, bind
+from mailservers.store.changes import hub
+from mailservers.store.engine import store
+from mailservers.store.soundness import left_over_files
+
+log = logging.getLogger(__name__)
+
+PARTS = ("smtp", "imap", "pop3", "outbound", "web")
+SERVICE_MODULES = {
+    "smtp": "mailservers.smtp.server",
+    "imap": "mailservers.imap.server",
+    "pop3": "mailservers.pop3.server",
+}
+LEFT_OVER_AFTER_S = 3600.0  # a file that no message names may belong to a transaction still under way
+WEB_ENDS_WITHIN_S = 2
+
+
+class EmbeddedWeb(uvicorn.Server):
+    """uvicorn on our loop: the signals are ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(slots=True)
+class ServingProcess:
+    """`await start()`, then `await wait()` until a signal, then `await stop()`."""
+
+    parts: frozenset[str]
+    ports: dict[str, int] = field(default_factory=dict)
+    _listeners: list[Listener] = field(default_factory=list)
+    _runner: QueueRunner | None = None
+    _strengthening: Strengthening | None = None
+    _web: EmbeddedWeb | None = None
+    _web_task: asyncio.Task[None] | None = None
+    _sweep: asyncio.Task[None] | None = None
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """All listeners accept when this returns. Raises `PortInUse`; what was started is stopped then."""
+        hub.attach()
+        try:
+            await self._start_mail()
+            if "web" in self.parts:
+                await self._start_web(bind("web"))
+        except BaseException:
+            await self.stop()
+            raise
+        if "outbound" in self.parts:
+            self._runner = QueueRunner()
+            await self._runner.start()
+        self._strengthening = Strengthening()
+        await self._strengthening.start()
+        self._sweep = asyncio.create_task(_sweep_left_over_files(), name="left-over files")
+
+    async def _start_mail(self) -> None:
+        tls = server_context()
+        for service in services(self.parts):
+            listener = Listener(service, tls)
+            await listener.start()
+            self._listeners.append(listener)
+            self.ports[service.name] = listener.port
+
+    async def _start_web(self, sockets: list[socket.socket]) -> None:
+        self.ports["web"] = sockets[0].getsockname()[1]
+        config = uvicorn.Config(
+            "config.asgi:application",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=WEB_ENDS_WITHIN_S,
+        )
+        self._web = EmbeddedWeb(config)
+        self._web_task = asyncio.create_task(self._web.serve(sockets=sockets), name="web")
+        while not self._web.started:
+            if self._web_task.done():
+                await self._web_task
+                raise RuntimeError("the web server ended at once")
+            await asyncio.sleep(0.01)
+
+    async def wait(self) -> None:
+        """Until SIGINT or SIGTERM; a second one ends the process at once, as the system does."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._end, number)
+        await self._ended.wait()
+
+    def _end(self, number: int) -> None:
+        self._ended.set()
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    async def stop(self) -> None:
+        """Messages in hand finish or are answered 421; everything acknowledged is on disk."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        if self._web is not None:
+            self._web.should_exit = True
+        await _all_within_reason(self._stopping())
+        await hub.detach()
+        await asyncio.to_thread(store.close)
+
+    def _stopping(self) -> Iterator[Awaitable[object]]:
+        yield from (listener.stop() for listener in self._listeners)
+        if self._runner is not None:
+            yield self._runner.stop()
+        if self._strengthening is not None:
+            yield self._strengthening.stop()
+        if self._web_task is not None:
+            yield self._web_task
+
+
+async def _all_within_reason(parts: Iterable[Awaitable[object]]) -> None:
+    for outcome in await asyncio.gather(*parts, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.error("a part did not end cleanly", exc_info=outcome)
+
+
+def services(parts: Iterable[str]) -> list[Service]:
+    """The services of the chosen protocols, in the order of SERVICE_MODULES."""
+    wanted = set(parts)
+    return [
+        service
+        for part, module in SERVICE_MODULES.items()
+        if part in wanted
+        for service in import_module(module).SERVICES
+    ]
+
+
+async def _sweep_left_over_files() -> None:
+    while True:
+        try:
+            for path in await sync_to_async(left_over_files, thread_sensitive=False)(LEFT_OVER_AFTER_S):
+                path.unlink(missing_ok=True)
+        except Exception:
+            log.warning("looking for left-over files failed", exc_info=True)
+        await asyncio.sleep(3600)

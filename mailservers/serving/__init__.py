@@ -1,0 +1,1 @@
+"""What all protocol servers share: listeners, connections, TLS, limits, a clean end."""

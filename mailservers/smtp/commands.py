@@ -1,0 +1,284 @@
+"""SMTP commands: the table of verbs, and what each does (RFC 5321 4.1, 3207, 6152, 6531, 1870)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from mailservers.delivery.envelope import Envelope, Recipient
+from mailservers.delivery.routing import (
+    NotOurDomain,
+    Resolution,
+    UnknownRecipient,
+    postmaster_address,
+    remembered,
+    resolve,
+)
+from mailservers.delivery.submission import check_sender
+from mailservers.formats.smtp import PathCommand, SmtpSyntaxError, parse_helo_name, parse_mail, parse_rcpt
+from mailservers.formats.smtp_data import DataReader
+from mailservers.smtp import replies
+from mailservers.smtp.authentication import do_auth
+from mailservers.smtp.replies import Reply
+from mailservers.smtp.wire import Mode, Role, Waiting
+from mailservers.store.engine import store
+from mailservers.store.events import new_trace_id
+
+if TYPE_CHECKING:
+    from mailservers.smtp.session import Session
+
+log = logging.getLogger(__name__)
+
+
+def do_ehlo(session: Session, rest: str) -> None:
+    session.helo = parse_helo_name(rest)
+    session.esmtp = True
+    session.envelope = None
+    lines = [
+        settings.HOSTNAME,
+        "PIPELINING",
+        f"SIZE {settings.MESSAGE_SIZE_LIMIT}",
+        "8BITMIME",
+        "SMTPUTF8",
+        "ENHANCEDSTATUSCODES",
+    ]
+    if not session.wire.is_tls:
+        lines.append("STARTTLS")
+    if session.role is Role.SUBMISSION and session.wire.may_send_password:
+        lines.append("AUTH PLAIN LOGIN")
+    session.reply((250, "", "\n".join(lines)))
+
+
+def do_helo(session: Session, rest: str) -> None:
+    session.helo = parse_helo_name(rest)
+    session.esmtp = False
+    session.envelope = None
+    session.reply((250, "", settings.HOSTNAME))
+
+
+def do_mail(session: Session, rest: str) -> Waiting | None:
+    command = parse_mail(rest)
+    refusal = _check_mail_parameters(session, command)
+    if refusal is not None:
+        session.reply(refusal)
+        return None
+    if session.identity is not None:
+        return _mail_from_user(session, command)
+    _begin(session, command)
+    return None
+
+
+async def _mail_from_user(session: Session, command: PathCommand) -> None:
+    assert session.identity is not None
+    await store.read(check_sender, session.identity.user_id, command.path.address)
+    _begin(session, command)
+
+
+def _begin(session: Session, command: PathCommand) -> None:
+    utf8 = "SMTPUTF8" in command.parameters
+    protocol = "UTF8SMTP" if utf8 else "ESMTP" if session.esmtp else "SMTP"
+    if session.esmtp:
+        protocol += ("S" if session.wire.is_tls else "") + ("A" if session.identity else "")
+    session.envelope = Envelope(
+        new_trace_id(),
+        command.path.address,
+        session.wire.peer_address,
+        session.helo,
+        protocol,
+        session.wire.tls_description() if session.wire.is_tls else "",
+        session.identity.user_id if session.identity else None,
+        session.identity.login if session.identity else "",
+        utf8,
+    )
+    session.reply((250, "2.1.0", "Sender OK"))
+
+
+def _check_mail_parameters(session: Session, command: PathCommand) -> Reply | None:
+    for keyword, value in command.parameters.items():
+        if keyword == "SIZE":
+            if value is None or not value.isascii() or not value.isdigit() or len(value) > 20:
+                return (501, "5.5.4", "SIZE needs a number")
+            if int(value) > settings.MESSAGE_SIZE_LIMIT:
+                return replies.TOO_LARGE
+        elif keyword == "BODY":
+            if value is None or value.upper() not in ("7BIT", "8BITMIME"):
+                return (501, "5.5.4", "BODY is 7BIT or 8BITMIME")
+        elif keyword == "SMTPUTF8":
+            if value is not None:
+                return (501, "5.5.4", "SMTPUTF8 has no value")
+        elif keyword == "AUTH" and session.role is Role.SUBMISSION:
+            continue  # RFC 4954 5: accepted, and not trusted
+        else:
+            return (555, "5.5.4", f"Parameter {keyword} is not supported")
+    if not command.path.is_ascii and "SMTPUTF8" not in command.parameters:
+        return (553, "5.6.7", "A non-ASCII address needs SMTPUTF8")
+    return None
+
+
+def do_rcpt(session: Session, rest: str) -> Waiting | None:
+    assert session.envelope is not None
+    command = parse_rcpt(rest)
+    if command.parameters:
+        session.reply((555, "5.5.4", f"Parameter {next(iter(command.parameters))} is not supported"))
+        return None
+    if not command.path.is_ascii and not session.envelope.smtputf8:
+        session.reply((553, "5.6.7", "A non-ASCII address needs SMTPUTF8"))
+        return None
+    if len(session.envelope.recipients) >= settings.MAX_RECIPIENTS:
+        session.reply(replies.TOO_MANY_RECIPIENTS)
+        return None
+    address = command.path.address
+    known = remembered(address.lower())
+    if known is not None:
+        _add(session, address, known)
+        return None
+    return _resolve(session, address, bool(command.path.domain))
+
+
+async def _resolve(session: Session, address: str, has_domain: bool) -> None:
+    envelope = session.envelope
+    assert envelope is not None
+    if not has_domain:
+        address = await store.read(postmaster_address, address, settings.HOSTNAME)
+    try:
+        resolution = await resolve(address.lower())
+    except UnknownRecipient:
+        _refuse_recipient(session, replies.NO_USER, address)
+    except NotOurDomain:
+        if session.identity is None:
+            _refuse_recipient(session, replies.NO_RELAY, address)
+        else:
+            _add(session, address, Resolution((), (address,)))
+    else:
+        _add(session, address, resolution)
+
+
+def _add(session: Session, address: str, resolution: Resolution) -> None:
+    assert session.envelope is not None
+    session.envelope.recipients.append(Recipient(address, resolution))
+    session.reply((250, "2.1.5", "Recipient OK"))
+
+
+def _refuse_recipient(session: Session, reply: Reply, address: str) -> None:
+    assert session.envelope is not None
+    session.reply(reply)
+    session.note_refusal(reply, session.envelope.trace_id, session.envelope.reverse_path, address)
+
+
+def do_data(session: Session, rest: str) -> None:
+    if rest:
+        raise SmtpSyntaxError("DATA has no argument")
+    session.data = DataReader(settings.MESSAGE_SIZE_LIMIT)
+    session.mode = Mode.DATA
+    session.reply((354, "", "End data with <CR><LF>.<CR><LF>"))
+
+
+def do_rset(session: Session, rest: str) -> None:
+    if rest:
+        raise SmtpSyntaxError("RSET has no argument")
+    session.envelope = None
+    session.reply(replies.OK)
+
+
+def do_noop(session: Session, rest: str) -> None:
+    session.reply(replies.OK)
+
+
+def do_vrfy(session: Session, rest: str) -> None:
+    """RFC 5321 7.3: who is here is told at RCPT, not to the curious."""
+    session.reply((252, "2.5.0", "Send some mail, I will try my best"))
+
+
+def do_expn(session: Session, rest: str) -> None:
+    session.reply((502, "5.5.1", "EXPN is not available"))
+
+
+def do_help(session: Session, rest: str) -> None:
+    session.reply((214, "2.0.0", "See RFC 5321"))
+
+
+def do_quit(session: Session, rest: str) -> None:
+    if rest:
+        raise SmtpSyntaxError("QUIT has no argument")
+    session.end((221, "2.0.0", "Goodbye"))
+
+
+def do_starttls(session: Session, rest: str) -> Waiting | None:
+    if rest:
+        raise SmtpSyntaxError("STARTTLS has no argument")
+    session.reply((220, "2.0.0", "Go ahead"))
+    session.forget_input()  # RFC 3207 4.2: nothing from before counts
+    return _start_tls(session)
+
+
+async def _start_tls(session: Session) -> None:
+    try:
+        await session.wire.start_tls()
+    except OSError as error:
+        log.info("STARTTLS with %s failed: %s", session.wire.peer_address, error)
+        session.is_over = True
+        return
+    session.forget_input()
+    session.helo, session.esmtp, session.identity, session.envelope = "", False, None, None
+
+
+# ---------------------------------------------------------------- the table
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A verb: its handler, and what must have come before."""
+
+    handler: Callable[[Session, str], Waiting | None]
+    needs_helo: bool = False
+    needs_auth: bool = False  # on submission
+    needs: str = ""  # "mail", "rcpt", or "none": no transaction may be open
+    extra: Callable[[Session], Reply | None] | None = None
+
+    def refusal(self, session: Session) -> Reply | None:
+        """Why the command cannot come now; None when it can."""
+        envelope = session.envelope
+        if self.needs_helo and not session.helo:
+            return replies.NEED_HELO
+        if self.needs_auth and session.role is Role.SUBMISSION and session.identity is None:
+            return replies.NEED_AUTH
+        if self.needs == "none" and envelope is not None:
+            return replies.BAD_SEQUENCE
+        if self.needs in ("mail", "rcpt") and envelope is None:
+            return replies.NEED_MAIL
+        if self.needs == "rcpt" and envelope is not None and not envelope.recipients:
+            return replies.NEED_RCPT
+        return self.extra(session) if self.extra else None
+
+
+def _may_start_tls(session: Session) -> Reply | None:
+    return (503, "5.5.1", "TLS is already in use") if session.wire.is_tls else None
+
+
+def _may_authenticate(session: Session) -> Reply | None:
+    if session.role is not Role.SUBMISSION:
+        return (502, "5.5.1", "AUTH is for the submission ports")
+    if session.identity is not None:
+        return (503, "5.5.1", "Already authenticated")
+    return None if session.wire.may_send_password else replies.NEED_TLS
+
+
+COMMANDS: dict[str, Command] = {
+    "EHLO": Command(do_ehlo),
+    "HELO": Command(do_helo),
+    "MAIL": Command(do_mail, needs_helo=True, needs_auth=True, needs="none"),
+    "RCPT": Command(do_rcpt, needs_helo=True, needs="mail"),
+    "DATA": Command(do_data, needs_helo=True, needs="rcpt"),
+    "RSET": Command(do_rset),
+    "NOOP": Command(do_noop),
+    "VRFY": Command(do_vrfy),
+    "EXPN": Command(do_expn),
+    "HELP": Command(do_help),
+    "QUIT": Command(do_quit),
+    "STARTTLS": Command(do_starttls, needs_helo=True, extra=_may_start_tls),
+    "AUTH": Command(do_auth, needs_helo=True, needs="none", extra=_may_authenticate),
+}

@@ -1,0 +1,285 @@
+"""One SMTP session: bytes in, replies out, services called in between (RFC 5321).
+
+The session is in one of three modes. In `line` mode it takes command lines; in `data` mode every octet belongs
+to the message until CRLF "." CRLF; in `answer` mode the next line is the client's answer to an AUTH challenge.
+
+    connect -> greeted -> (STARTTLS, back to connect) -> (AUTH) -> MAIL -> RCPT+ -> DATA -> greeted
+
+Invariants: one command at a time, in order (RFC 2920: pipelined input waits in `buffer` while a command waits
+for a service, and reading is paused when it grows); a transaction ends with the reply to its data; the `250` to
+DATA is sent only after `accept` has returned, and is not cancelled when the client goes away; nothing that came
+before STARTTLS is used after it. Bounds: line length, recipients, message size, errors, time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+
+from accounts.auth.door import Identity
+from mailservers.delivery.acceptance import accept
+from mailservers.delivery.envelope import Envelope
+from mailservers.delivery.submission import complete
+from mailservers.formats.smtp import SmtpSyntaxError, decode_line, split_command
+from mailservers.formats.smtp_data import DataReader, Received
+from mailservers.smtp import replies
+from mailservers.smtp.commands import COMMANDS
+from mailservers.smtp.replies import Reply
+from mailservers.smtp.wire import Mode, Role, Waiting, Wire
+from mailservers.store.engine import store
+from mailservers.store.events import Step
+from mailservers.store.transaction import Event, Transaction
+
+log = logging.getLogger(__name__)
+
+MAX_LINE = 4096  # octets with CRLF; RFC 5321 4.5.3.1.4 asks 512, extensions add to it
+MAX_AUTH_LINE = 12_288  # RFC 4954 4
+MAX_WAITING = 256 * 1024  # octets of pipelined input before reading is paused
+MAX_ERRORS = 20
+MAX_SWALLOW = 4  # times the size limit is read to the end of an oversized message, then the connection is cut
+
+
+class Session:
+    """`receive` octets, `end_of_input` when the client is done; writes to its wire."""
+
+    __slots__ = (
+        "_at",
+        "_goodbye",
+        "_half_closed",
+        "_task",
+        "answer",
+        "buffer",
+        "data",
+        "envelope",
+        "errors",
+        "esmtp",
+        "helo",
+        "identity",
+        "is_over",
+        "mode",
+        "role",
+        "wire",
+    )
+
+    def __init__(self, wire: Wire, role: Role) -> None:
+        self.wire = wire
+        self.role = role
+        self.helo = ""
+        self.esmtp = False
+        self.identity: Identity | None = None
+        self.envelope: Envelope | None = None
+        self.is_over = False
+        self.mode = Mode.LINE
+        self.buffer = b""
+        self._at = 0  # how far into the buffer we are
+        self.data: DataReader | None = None
+        self.answer: Callable[[bytes], Waiting | None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.errors = 0
+        self._half_closed = False
+        self._goodbye: Reply | None = None
+
+    # ------------------------------------------------------------ the wire's side
+
+    def greet(self) -> None:
+        self.wire.expect_within(settings.SMTP_TIMEOUT_S)
+        self.reply((220, "", f"{settings.HOSTNAME} ESMTP Postroom"))
+
+    def receive(self, data: bytes) -> None:
+        self.wire.expect_within(settings.SMTP_TIMEOUT_S)
+        if self.mode is Mode.DATA and self._task is None:
+            self._take_data(data)
+            return
+        self.buffer += data
+        if self._task is None:
+            self._advance()
+        elif len(self.buffer) > MAX_WAITING:
+            self.wire.pause_reading()
+
+    def end_of_input(self) -> None:
+        """The client closed its side: what it sent is worked through and answered, then the session ends.
+        A message whose end has not come is dropped."""
+        self._half_closed = True
+        if self._task is None:
+            self._finish()
+
+    def goodbye(self, reply: Reply) -> None:
+        """End after the command in hand: the server stops, or the client was silent for too long."""
+        self._goodbye = reply
+        if self._task is None:
+            self._finish()
+
+    def reply(self, reply: Reply) -> None:
+        if reply[0] >= 500:
+            self.errors += 1
+        self.wire.write(replies.encode(reply))
+
+    def forget_input(self) -> None:
+        self.buffer, self._at = b"", 0
+
+    # ------------------------------------------------------------ taking input apart
+
+    def _advance(self) -> None:
+        """Work through the buffer until it is empty or a command has to wait."""
+        while self._task is None and not self.is_over:
+            if self.errors > MAX_ERRORS:
+                self.end(replies.TOO_MANY_ERRORS)
+            elif self.mode is Mode.DATA:
+                data, self.buffer = self.buffer[self._at :], b""
+                if not data:
+                    break
+                self._at = 0
+                self._take_data(data)
+            elif not self._take_next_line():
+                break
+        self.buffer, self._at = self.buffer[self._at :], 0
+
+    def _take_next_line(self) -> bool:
+        """False when there is no whole line yet."""
+        end = self.buffer.find(b"\n", self._at)
+        limit = MAX_AUTH_LINE if self.mode is Mode.ANSWER else MAX_LINE
+        if (len(self.buffer) if end < 0 else end) - self._at >= limit:
+            self.end(replies.LINE_TOO_LONG)
+            return True
+        if end < 0:
+            return False
+        line, self._at = self.buffer[self._at : end], end + 1
+        if line.endswith(b"\r"):  # RFC 5321 2.3.8: only CRLF ends a line
+            self._take_line(line[:-1])
+        else:
+            self.reply((500, "5.5.2", "Lines must end in CRLF"))
+        return True
+
+    def _take_line(self, line: bytes) -> None:
+        if self.mode is Mode.ANSWER and self.answer is not None:
+            answer, self.answer, self.mode = self.answer, None, Mode.LINE
+            self._run(answer(line))
+            return
+        try:
+            verb, rest = split_command(decode_line(line))
+            command = COMMANDS.get(verb)
+            if command is None:
+                self.reply(replies.UNKNOWN_COMMAND)
+                return
+            refusal = command.refusal(self)
+            if refusal is not None:
+                self.reply(refusal)
+                return
+            self._run(command.handler(self, rest))
+        except SmtpSyntaxError as error:
+            self.reply((501, "5.5.4", str(error)))
+
+    def _run(self, waiting: Waiting | None) -> None:
+        """A handler has answered (None), or has to wait for a service: then input waits, too."""
+        if waiting is None:
+            return
+        self._task = asyncio.get_running_loop().create_task(self._guard(waiting))
+
+    async def _guard(self, waiting: Waiting) -> None:
+        try:
+            await waiting
+        except ConnectionError:
+            self.is_over = True
+        except Exception as error:
+            reply = replies.for_error(error)
+            if reply is None:
+                log.exception("an SMTP command failed")
+                reply = replies.TEMPORARY
+            self.reply(reply)
+        finally:
+            self._task = None
+        if self.is_over:
+            return
+        self.wire.resume_reading()
+        self._advance()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._task is not None or self.is_over:
+            return
+        if self._goodbye is not None:
+            self.end(self._goodbye)
+        elif self._half_closed:
+            self.is_over = True
+            self.wire.close()
+
+    def end(self, reply: Reply) -> None:
+        self.reply(reply)
+        self.is_over = True
+        if reply[0] == 221:
+            self.wire.close()
+        else:
+            self.wire.hang_up()
+
+    # ------------------------------------------------------------ DATA
+
+    def _take_data(self, data: bytes) -> None:
+        assert self.data is not None
+        received = self.data.feed(data)
+        if received is None:
+            if self.data.swallowed > MAX_SWALLOW * settings.MESSAGE_SIZE_LIMIT:
+                self.end((421, "5.3.4", "Message too large"))
+            return
+        self.data, self.mode = None, Mode.LINE
+        self.buffer, self._at = received.rest, 0
+        envelope, self.envelope = self.envelope, None
+        assert envelope is not None
+        self._run(self._accept(envelope, received))
+
+    async def _accept(self, envelope: Envelope, received: Received) -> None:
+        reply = await self._decide(envelope, received)
+        self.reply(reply)
+        if reply[0] >= 400:
+            addresses = ", ".join(recipient.address for recipient in envelope.recipients[:8])
+            self.note_refusal(reply, envelope.trace_id, envelope.reverse_path, addresses)
+
+    async def _decide(self, envelope: Envelope, received: Received) -> Reply:
+        content = received.content
+        if content is None:
+            return replies.TOO_LARGE
+        if received.has_bare_line_end:
+            return replies.BARE_LINE_END
+        if envelope.sender_id is not None:
+            content = complete(content, envelope.sender_login)
+        try:
+            await accept(envelope, content)
+        except Exception as error:
+            reply = replies.for_error(error)
+            if reply is None:
+                log.exception("accepting message %s failed", envelope.trace_id)
+            return reply or replies.TEMPORARY
+        return (250, "2.0.0", f"OK: message accepted as {envelope.trace_id}")
+
+    # ------------------------------------------------------------ events
+
+    def note_refusal(self, reply: Reply, trace_id: str, sender: str, recipient: str) -> None:
+        """Write the refusal down, without waiting for it."""
+        code, enhanced, text = reply
+        event = Event(
+            trace_id,
+            Step.REFUSED,
+            "permanent" if code >= 500 else "temporary",
+            sender,
+            recipient,
+            self.wire.peer_address,
+            f"{code} {enhanced} {text}",
+        )
+        note = asyncio.get_running_loop().create_task(store.call(_write_event, event))
+        _notes.add(note)
+        note.add_done_callback(_forget_note)
+
+
+_notes: set[asyncio.Task[None]] = set()
+
+
+def _forget_note(note: asyncio.Task[None]) -> None:
+    _notes.discard(note)
+    if not note.cancelled() and note.exception() is not None:
+        log.warning("a refusal was not written down: %s", note.exception())
+
+
+def _write_event(tx: Transaction, event: Event) -> None:
+    tx.events.append(event)

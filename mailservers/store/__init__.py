@@ -1,0 +1,1 @@
+"""The only code that writes mail tables. See `engine` for how operations run, and docs/architecture.md."""

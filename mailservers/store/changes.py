@@ -1,0 +1,244 @@
+"""Change hints: who is told that a mailbox has moved on, that folders changed, that an event was written.
+
+The truth is the modseq in the database; a hint only says "look now". Within a process hints go straight to the
+subscribers' callbacks on the event loop. Between processes they go over the Channels layer (POSTROOM_REDIS_URL);
+without one, the hub notices that another connection has written to the database and looks itself, every
+CHANGE_POLL_S seconds. A lost hint therefore costs a short delay, never an error.
+
+Callbacks run on the event loop, must not block, and must not raise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+from django.conf import settings
+from django.db import connection
+
+from mailservers.models import DeliveryEvent, Mailbox
+from mailservers.store.transaction import Change, Event, Transaction
+
+log = logging.getLogger(__name__)
+GROUP = "postroom.changes"
+POLL_WITH_LAYER_S = 30.0
+
+OnChange = Callable[[Change], None]
+OnEvent = Callable[[Event], None]
+
+
+class ChangeHub:
+    """One per process (`hub` below). Subscribe and unsubscribe on the event loop only."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[int, set[OnChange]] = {}
+        self._owners: dict[int, set[OnChange]] = {}
+        self._watched: dict[int, int] = {}  # owner -> number of subscriptions, for the poll
+        self._events: set[OnEvent] = set()
+        self._seen: dict[int, tuple[str, int]] = {}  # mailbox -> name and modseq at the last poll
+        self._last_event = 0
+        self._origin = uuid.uuid4().hex
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # ------------------------------------------------------------ life
+
+    def attach(self) -> None:
+        """Begin to announce on the running loop; a second call on the same loop does nothing."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        self._loop = loop
+        layer = get_channel_layer()
+        shared = layer is not None and not isinstance(layer, InMemoryChannelLayer)
+        poll_s = max(settings.CHANGE_POLL_S, POLL_WITH_LAYER_S) if shared else settings.CHANGE_POLL_S
+        self._tasks = [loop.create_task(self._poll(poll_s), name="change poll")]
+        if shared:
+            self._tasks.append(loop.create_task(self._listen(layer), name="change listener"))
+
+    async def detach(self) -> None:
+        """Stop announcing on this loop."""
+        tasks, self._tasks, self._loop = self._tasks, [], None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------ subscribing
+
+    def watch_mailbox(self, owner_id: int, mailbox_id: int, callback: OnChange) -> None:
+        self._mailboxes.setdefault(mailbox_id, set()).add(callback)
+        self._watched[owner_id] = self._watched.get(owner_id, 0) + 1
+
+    def unwatch_mailbox(self, owner_id: int, mailbox_id: int, callback: OnChange) -> None:
+        _discard(self._mailboxes, mailbox_id, callback)
+        self._release(owner_id)
+
+    def watch_owner(self, owner_id: int, callback: OnChange) -> None:
+        """Every change in any mailbox of the owner; `mailbox_id` 0 when the list of mailboxes changed."""
+        self._owners.setdefault(owner_id, set()).add(callback)
+        self._watched[owner_id] = self._watched.get(owner_id, 0) + 1
+
+    def unwatch_owner(self, owner_id: int, callback: OnChange) -> None:
+        _discard(self._owners, owner_id, callback)
+        self._release(owner_id)
+
+    def watch_events(self, callback: OnEvent) -> None:
+        self._events.add(callback)
+
+    def unwatch_events(self, callback: OnEvent) -> None:
+        self._events.discard(callback)
+
+    def _release(self, owner_id: int) -> None:
+        left = self._watched.get(owner_id, 0) - 1
+        if left > 0:
+            self._watched[owner_id] = left
+        else:
+            self._watched.pop(owner_id, None)
+
+    # ------------------------------------------------------------ announcing
+
+    def publish(self, tx: Transaction) -> None:
+        """Announce what a committed batch did. Called from the store thread."""
+        changes = [*tx.changes.values(), *(Change(owner, 0, 0) for owner in tx.folders)]
+        if not changes and not tx.events:
+            return
+        layer = get_channel_layer()
+        shared = layer is not None and not isinstance(layer, InMemoryChannelLayer)
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(self._dispatch, changes, list(tx.events))
+            except RuntimeError:  # closed just now
+                pass
+        if not shared:
+            return
+        message = {
+            "type": "changes",
+            "origin": self._origin,
+            "changes": [[c.owner_id, c.mailbox_id, c.modseq] for c in changes],
+            "last_event": tx.events[-1].id if tx.events else 0,
+        }
+        try:
+            async_to_sync(layer.group_send)(GROUP, message)
+        except Exception:
+            log.warning("a change hint was not sent to the other processes", exc_info=True)
+
+    def _dispatch(self, changes: Iterable[Change], events: Iterable[Event]) -> None:
+        for change in changes:
+            for callback in (
+                *self._mailboxes.get(change.mailbox_id, ()),
+                *self._owners.get(change.owner_id, ()),
+            ):
+                _guarded(callback, change)
+        for event in events:
+            self._last_event = max(self._last_event, event.id)
+            for on_event in tuple(self._events):
+                _guarded(on_event, event)
+
+    # ------------------------------------------------------------ other processes
+
+    async def _listen(self, layer: Any) -> None:
+        while True:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(GROUP, channel)
+                while True:
+                    message = await layer.receive(channel)
+                    if message.get("origin") == self._origin:
+                        continue
+                    self._dispatch([Change(*c) for c in message["changes"]], ())
+                    if message["last_event"]:
+                        await self._read_events()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.warning("the channel layer failed; trying again", exc_info=True)
+                await asyncio.sleep(1)
+
+    async def _poll(self, every_s: float) -> None:
+        from mailservers.store.engine import store  # engine imports this module
+
+        version = None
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                now = await store.call(_foreign_writes)
+                if now is None or now != version:
+                    version = now
+                    await self._look()
+                    await self._read_events()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.warning("looking for changes of other processes failed", exc_info=True)
+
+    async def _look(self) -> None:
+        from mailservers.store.engine import store
+
+        owners = list(self._watched)
+        seen: dict[int, tuple[str, int]] = {}
+        for start in range(0, len(owners), 500):
+            rows = await store.read(_mailbox_states, owners[start : start + 500])
+            known = {mailbox_id for _, mailbox_id, _, _ in rows if mailbox_id in self._seen}
+            for owner_id, mailbox_id, name, modseq in rows:
+                seen[mailbox_id] = (name, modseq)
+                before = self._seen.get(mailbox_id)
+                if before is None or before[0] != name:
+                    self._dispatch([Change(owner_id, 0, 0)], ())
+                if mailbox_id not in known or before is None or before[1] != modseq:
+                    self._dispatch([Change(owner_id, mailbox_id, modseq)], ())
+        self._seen = seen
+
+    async def _read_events(self) -> None:
+        from mailservers.store.engine import store
+
+        if self._events:
+            self._dispatch((), await store.read(_events_after, self._last_event))
+
+
+def _foreign_writes(tx: Transaction) -> int | None:
+    """A number that changes when another connection has written to the database; None: cannot tell.
+
+    Asked on the store thread's connection, so this process's own writes do not count (SQLite data_version)."""
+    if connection.vendor != "sqlite":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA data_version")
+        return cursor.fetchone()[0]
+
+
+def _mailbox_states(owners: list[int]) -> list[tuple[int, int, str, int]]:
+    rows = Mailbox.objects.filter(owner_id__in=owners).values_list("owner_id", "id", "name", "highest_modseq")
+    return list(rows)
+
+
+def _events_after(last: int) -> list[Event]:
+    rows = DeliveryEvent.objects.order_by("-id")
+    rows = rows.filter(id__gt=last)[:500] if last else rows[:1]
+    return [
+        Event(r.trace_id, r.step, r.outcome, r.sender, r.recipient, r.peer, r.detail, r.data, r.at, r.pk)
+        for r in reversed(rows)
+    ]
+
+
+def _discard(registry: dict[int, set[OnChange]], key: int, callback: OnChange) -> None:
+    callbacks = registry.get(key)
+    if callbacks is not None:
+        callbacks.discard(callback)
+        if not callbacks:
+            del registry[key]
+
+
+def _guarded(callback: Callable[[Any], None], value: Any) -> None:
+    try:
+        callback(value)
+    except Exception:
+        log.exception("a subscriber failed")
+
+
+hub = ChangeHub()

@@ -1,0 +1,143 @@
+"""A message's octets on their way into the store and back out.
+
+`prepare` does all that costs CPU (scanning, hashing, compression) and is called outside the store thread: at once
+for small messages, in a thread for large ones (`prepare_async`). Bodies over STORE_INLINE_LIMIT compressed octets
+are written to a file and fsynced, with their directory, before the transaction that names them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import zstandard
+from django.conf import settings
+
+from mailservers.formats.summary import Summary, summarise
+from mailservers.models import MessageData
+
+log = logging.getLogger(__name__)
+
+COMPRESSION_LEVEL = 3
+IN_THREAD_OVER = 64 * 1024  # octets: smaller messages cost less than the hop to a thread
+_local = threading.local()
+
+
+@dataclass(slots=True)
+class NewMessage:
+    """A message ready to be stored. `body` is empty when it lies in `file`."""
+
+    summary: Summary
+    header: bytes
+    body: bytes
+    file: str = ""
+
+
+def prepare(raw: bytes) -> NewMessage:
+    """Scan, hash and compress; writes the file of a large body. Raises OSError when the disk refuses."""
+    summary = summarise(raw)
+    compressor = _compressor()
+    header = compressor.compress(raw[: summary.header_size])
+    body = compressor.compress(memoryview(raw)[summary.header_size :])
+    if len(body) <= settings.STORE_INLINE_LIMIT:
+        return NewMessage(summary, header, body)
+    return NewMessage(summary, header, b"", _write_file(summary.sha256, body))
+
+
+async def prepare_async(raw: bytes) -> NewMessage:
+    """`prepare`, off the event loop when it would hold it up."""
+    if len(raw) <= IN_THREAD_OVER:
+        return prepare(raw)
+    return await asyncio.to_thread(prepare, raw)
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    if not hasattr(_local, "compressor"):
+        _local.compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
+        _local.decompressor = zstandard.ZstdDecompressor()
+    return _local.compressor
+
+
+def _decompress(data: bytes) -> bytes:
+    _compressor()
+    return _local.decompressor.decompress(data)
+
+
+# ---------------------------------------------------------------- files
+
+
+def file_path(name: str) -> Path:
+    """Files are spread over 256 directories by the first two characters of their name."""
+    return Path(settings.MESSAGE_FILES_DIR) / name[:2] / name
+
+
+def _write_file(sha256: bytes, data: bytes) -> str:
+    """A name is never used twice, so that removing one message's file cannot take another's."""
+    name = f"{sha256.hex()}-{secrets.token_hex(4)}"
+    path = file_path(name)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _fsync_directory(path.parent.parent)
+    draft = path.with_name(f".{name}")
+    try:
+        with open(draft, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(draft, path)
+        _fsync_directory(path.parent)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise
+    return name
+
+
+def _fsync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def remove_file(name: str) -> None:
+    """Remove a body no transaction names (any more)."""
+    try:
+        file_path(name).unlink(missing_ok=True)
+    except OSError:
+        log.warning("the file %s of a removed message is left over", name, exc_info=True)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_message(message_id: int) -> bytes | None:
+    """All octets of a message; None when it is gone. For reader threads and web views."""
+    return next((raw for _, raw in read_messages([message_id])), None)
+
+
+def read_header(message_id: int) -> bytes | None:
+    """The header with its empty line; the body is not read."""
+    row = MessageData.objects.filter(pk=message_id).values_list("header", flat=True).first()
+    return None if row is None else _decompress(bytes(row))
+
+
+def read_headers(message_ids: list[int]) -> dict[int, bytes]:
+    """Headers by message id; those gone are missing."""
+    rows = MessageData.objects.filter(pk__in=message_ids).values_list("pk", "header")
+    return {pk: _decompress(bytes(header)) for pk, header in rows.iterator(chunk_size=500)}
+
+
+def read_messages(message_ids: list[int]) -> Iterator[tuple[int, bytes]]:
+    """Pairs (message id, octets); those gone are missing."""
+    rows = MessageData.objects.filter(pk__in=message_ids).values_list("pk", "header", "body", "file")
+    for pk, header, body, name in rows:
+        packed = file_path(name).read_bytes() if name else bytes(body)
+        yield pk, _decompress(bytes(header)) + _decompress(packed)

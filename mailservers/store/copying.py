@@ -1,0 +1,77 @@
+"""COPY and MOVE: a new place for the same content, all or nothing (RFC 9051 6.4.7, 6.4.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailservers.models import MailboxMessage
+from mailservers.store.errors import NoSuchMailbox
+from mailservers.store.placing import MailboxState, lock_mailboxes, save_mailboxes
+from mailservers.store.removing import CHUNK, remove_places, select_places
+from mailservers.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """For COPYUID (RFC 4315): `source_uids[i]` became `target_uids[i]`. `source_modseq`: after a move."""
+
+    uid_validity: int
+    source_uids: list[int]
+    target_uids: list[int]
+    source_modseq: int
+
+
+def copy(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], target_id: int) -> Copied:
+    """Copy messages with their flags, keywords and internal dates; UIDs that are gone are passed over.
+
+    Raises `NoSuchMailbox`."""
+    source, target = _lock(owner_id, mailbox_id, target_id)
+    result = _copy(tx, source, target, uids)
+    save_mailboxes(tx, [target])
+    return result
+
+
+def move(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], target_id: int) -> Copied:
+    """Copy, then expunge from the source, as one act. Moving within a mailbox gives new UIDs."""
+    source, target = _lock(owner_id, mailbox_id, target_id)
+    result = _copy(tx, source, target, uids)
+    remove_places(tx, source, select_places(source.id, result.source_uids))
+    save_mailboxes(tx, {source.id: source, target.id: target}.values())
+    return Copied(result.uid_validity, result.source_uids, result.target_uids, source.modseq)
+
+
+def _lock(owner_id: int, mailbox_id: int, target_id: int) -> tuple[MailboxState, MailboxState]:
+    states = lock_mailboxes([mailbox_id, target_id])
+    for pk in (mailbox_id, target_id):
+        if pk not in states or states[pk].owner_id != owner_id:
+            raise NoSuchMailbox("the mailbox does not exist")
+    return states[mailbox_id], states[target_id]
+
+
+def _copy(tx: Transaction, source: MailboxState, target: MailboxState, uids: Sequence[int]) -> Copied:
+    columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__size")
+    wanted = sorted(set(uids))
+    rows: list[MailboxMessage] = []
+    source_uids: list[int] = []
+    modseq = target.advance() if wanted else target.modseq
+    for start in range(0, len(wanted), CHUNK):
+        places = MailboxMessage.objects.filter(mailbox_id=source.id, uid__in=wanted[start : start + CHUNK])
+        for uid, message_id, flags, keywords, date, size in places.order_by("uid").values_list(*columns):
+            source_uids.append(uid)
+            target.count(flags, size)
+            rows.append(
+                MailboxMessage(
+                    mailbox_id=target.id,
+                    uid=target.uid_next,
+                    message_id=message_id,
+                    modseq=modseq,
+                    flags=flags,
+                    keywords=" ".join(target.learn(keywords.split())),
+                    internal_date=date,
+                    save_date=tx.now,
+                )
+            )
+            target.uid_next += 1
+    MailboxMessage.objects.bulk_create(rows, batch_size=CHUNK)
+    return Copied(target.uid_validity, source_uids, [row.uid for row in rows], source.modseq)

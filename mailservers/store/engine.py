@@ -1,0 +1,255 @@
+"""The store thread: every write of this process, batched into one transaction at a time (group commit).
+
+Callers hand over an operation and get its result only after the COMMIT that made it durable:
+
+    uid = await store.call(append, owner_id, mailbox_id, [message])      # on the event loop
+    uid = store.call_sync(append, owner_id, mailbox_id, [message])       # on any other thread
+
+An operation is a plain function `op(tx, *args)` that touches only the database through Django's ORM (it may run
+twice) and raises a `StoreError` to refuse. A function marked `@bulk` takes a list of items and returns a list of
+results (or exceptions, one per item): all calls of it that wait together are run as one.
+
+Invariants: results are handed out after COMMIT only; announcements (`Transaction`) go out after COMMIT and before
+the results; an operation that fails leaves no trace and does not disturb the others of its batch.
+
+Raises to callers: the operation's own `StoreError`; `StoreBusy` when STORE_QUEUE_LIMIT operations wait;
+`StoreUnavailable` when the database or the disk failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.utils import timezone
+
+from mailservers.store.changes import hub
+from mailservers.store.errors import StoreBusy, StoreError, StoreUnavailable
+from mailservers.store.events import write_events
+from mailservers.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
+Item = TypeVar("Item")
+
+BulkOperation = Callable[[Transaction, list[Item]], "list[R | Exception]"]
+
+
+def bulk(
+    operation: Callable[[Transaction, list[Item]], list[R | Exception]],
+) -> Callable[[Transaction, Item], R]:
+    """Mark an operation as one that is run once for all of a batch's items; typed as called: with one item."""
+    operation.is_bulk = True  # type: ignore[attr-defined]
+    return operation  # type: ignore[return-value]
+
+
+class _Call:
+    __slots__ = ("args", "future", "kwargs", "loop", "operation", "outcome")
+
+    def __init__(self, operation: Callable[..., Any], args: tuple, kwargs: dict) -> None:
+        self.operation = operation
+        self.args = args
+        self.kwargs = kwargs
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.future: Any = None
+        self.outcome: Any = None  # a result, or an exception
+
+
+class Store:
+    """One per process (`store` below). The thread starts with the first call and ends with `close`."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Call] = deque()
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._readers: concurrent.futures.ThreadPoolExecutor | None = None
+
+    # ------------------------------------------------------------ writing
+
+    async def call(
+        self, operation: Callable[Concatenate[Transaction, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run `operation(tx, *args)` in the store thread; returns after its commit. For the event loop."""
+        call = _Call(operation, args, kwargs)
+        call.loop = asyncio.get_running_loop()
+        call.future = call.loop.create_future()
+        self._submit(call)
+        return await call.future
+
+    def call_sync(self, operation: Callable[Concatenate[Transaction, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same for any thread that is not the event loop's (web views, management commands)."""
+        call = _Call(operation, args, kwargs)
+        call.future = concurrent.futures.Future()
+        self._submit(call)
+        return call.future.result()
+
+    def _submit(self, call: _Call) -> None:
+        with self._wake:
+            if len(self._waiting) >= settings.STORE_QUEUE_LIMIT:
+                raise StoreBusy("the mail store is busy; please try again")
+            if self._closing:
+                raise StoreUnavailable("the mail store is shutting down")
+            self._waiting.append(call)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._closing:
+                    self._wake.wait()
+                if not self._waiting:
+                    break
+                take = min(len(self._waiting), settings.STORE_BATCH_LIMIT)
+                calls = [self._waiting.popleft() for _ in range(take)]
+            self._run_batch(calls)
+        connection.close()
+
+    def _run_batch(self, calls: list[_Call]) -> None:
+        try:
+            tx = self._attempt(calls)
+        except Exception as error:
+            connection.close_if_unusable_or_obsolete()
+            if len(calls) > 1:  # one of them broke the commit: let each stand alone
+                for call in calls:
+                    self._run_batch([call])
+                return
+            calls[0].outcome = _as_store_error(error)
+            _resolve(calls)
+            return
+        for act in tx.after_commit:
+            act()
+        hub.publish(tx)
+        _resolve(calls)
+
+    def _attempt(self, calls: list[_Call]) -> Transaction:
+        """Run all calls in one transaction and commit it; raises what made the transaction itself fail."""
+        tx = Transaction(now=timezone.now())
+        bulks: dict[Callable[..., Any], list[_Call]] = {}
+        with transaction.atomic():
+            if len({call.operation for call in calls}) == 1 and getattr(calls[0].operation, "is_bulk", False):
+                # The common case: all one bulk operation. If it fails, the caller lets each stand alone.
+                outcomes = calls[0].operation(tx, [call.args[0] for call in calls])
+                for call, outcome in zip(calls, outcomes, strict=True):
+                    call.outcome = outcome
+                write_events(tx)
+                return tx
+            for call in calls:
+                if getattr(call.operation, "is_bulk", False):
+                    bulks.setdefault(call.operation, []).append(call)
+                else:
+                    _run_one(tx, call)
+            for operation, group in bulks.items():
+                _run_bulk(tx, operation, group)
+            write_events(tx)
+        return tx
+
+    # ------------------------------------------------------------ reading
+
+    async def read(self, query: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a read-only function on a reader thread with its own connection. Keep each one short: stream
+        large answers in chunks. Readers never wait for the writer; what a resolved `call` wrote is seen."""
+        if self._readers is None:
+            self._readers = concurrent.futures.ThreadPoolExecutor(settings.STORE_READERS, "reader")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: _read(query, *args, **kwargs))
+
+    # ------------------------------------------------------------ ending
+
+    def close(self) -> None:
+        """Finish what waits, then end the threads. Further calls raise `StoreUnavailable`."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+        if self._readers is not None:
+            self._readers.shutdown()
+
+    def reopen(self) -> None:
+        """Make a closed store usable again (tests start several servers in one process)."""
+        self.__init__()  # type: ignore[misc]
+
+
+def _run_one(tx: Transaction, call: _Call) -> None:
+    mark = tx.mark()
+    try:
+        with transaction.atomic():
+            call.outcome = call.operation(tx, *call.args, **call.kwargs)
+    except Exception as error:
+        tx.back_to(mark)
+        call.outcome = _as_store_error(error)
+
+
+def _run_bulk(tx: Transaction, operation: Callable[..., Any], group: list[_Call]) -> None:
+    mark = tx.mark()
+    try:
+        with transaction.atomic():
+            outcomes = operation(tx, [call.args[0] for call in group])
+    except Exception as error:
+        tx.back_to(mark)
+        if len(group) > 1:
+            for call in group:
+                _run_bulk(tx, operation, [call])
+            return
+        outcomes = [_as_store_error(error)]
+    for call, outcome in zip(group, outcomes, strict=True):
+        call.outcome = outcome
+
+
+def _read(query: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    try:
+        return query(*args, **kwargs)
+    except (DatabaseError, InterfaceError) as error:
+        connection.close_if_unusable_or_obsolete()
+        raise _as_store_error(error) from error
+
+
+def _as_store_error(error: Exception) -> Exception:
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, DatabaseError | InterfaceError | OSError):
+        log.error("the database or the disk failed", exc_info=error)
+        return StoreUnavailable("the mail store is not available; please try again later")
+    return error
+
+
+def _resolve(calls: list[_Call]) -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[_Call]] = {}
+    for call in calls:
+        if call.loop is None:
+            _settle(call)
+        else:
+            loops.setdefault(call.loop, []).append(call)
+    for loop, group in loops.items():
+        try:
+            loop.call_soon_threadsafe(_settle_all, group)
+        except RuntimeError:  # the loop has ended: nobody waits any more
+            pass
+
+
+def _settle_all(calls: list[_Call]) -> None:
+    for call in calls:
+        if not call.future.cancelled():
+            _settle(call)
+
+
+def _settle(call: _Call) -> None:
+    if isinstance(call.outcome, Exception):
+        call.future.set_exception(call.outcome)
+    else:
+        call.future.set_result(call.outcome)
+
+
+store = Store()

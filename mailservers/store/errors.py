@@ -1,0 +1,43 @@
+"""What a store operation can refuse. Every face maps these to its protocol's codes in one table."""
+
+
+class StoreError(Exception):
+    """Base of all refusals; the text is fit for strangers. `temporary`: trying again later may work."""
+
+    temporary = False
+
+
+class StoreBusy(StoreError):
+    """The queue of operations is full."""
+
+    temporary = True
+
+
+class StoreUnavailable(StoreError):
+    """The database or the disk failed; the operation left no trace."""
+
+    temporary = True
+
+
+class NoSuchMailbox(StoreError):
+    pass
+
+
+class MailboxExists(StoreError):
+    pass
+
+
+class InvalidMailboxName(StoreError):
+    pass
+
+
+class MailboxProtected(StoreError):
+    """INBOX and mailboxes with children keep their place."""
+
+
+class TooManyKeywords(StoreError):
+    pass
+
+
+class OverQuota(StoreError):
+    pass

@@ -1,0 +1,399 @@
+"""Putting messages into mailboxes: deliveries, APPEND, and the queue rows that go with them.
+
+The hot path. All deliveries of a batch are written together, and each table once: contents, octets, places,
+mailbox counters, queue. UIDs and modseqs are given out under the mailbox rows' locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from mailservers.models import (
+    Flag,
+    MailboxMessage,
+    Message,
+    MessageData,
+    QueuedMessage,
+    QueuedRecipient,
+)
+from mailservers.store.content import NewMessage, remove_file
+from mailservers.store.engine import bulk
+from mailservers.store.errors import NoSuchMailbox, TooManyKeywords
+from mailservers.store.inserting import insert
+from mailservers.store.transaction import Event, Transaction
+
+MAX_KEYWORDS = 200  # different ones in a mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one copy goes and how it is marked there. `internal_date` None is now."""
+
+    mailbox_id: int
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    internal_date: datetime | None = None
+    owner_id: int | None = None  # set: the mailbox must be this user's
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """The envelope of a message to be sent to other hosts."""
+
+    trace_id: str
+    reverse_path: str
+    recipients: tuple[str, ...]  # addresses, domain in lower case
+    expires_at: datetime
+    sender_id: int | None = None
+    smtputf8: bool = False
+    not_before: datetime | None = None
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One message and everything that its acceptance means, written in one transaction."""
+
+    message: NewMessage
+    placements: tuple[Placement, ...] = ()
+    queue: QueueEntry | None = None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a placement became."""
+
+    mailbox_id: int
+    uid_validity: int
+    uid: int
+    modseq: int
+
+
+@dataclass(slots=True)
+class MailboxState:
+    """A mailbox row under its lock, while an operation changes it."""
+
+    id: int
+    owner_id: int
+    uid_validity: int
+    uid_next: int
+    modseq: int
+    keywords: str
+    added: int = 0
+    added_unseen: int = 0
+    added_deleted: int = 0
+    added_size: int = 0
+    touched: bool = False
+    new_keywords: list[str] = field(default_factory=list)
+
+    def advance(self) -> int:
+        """The modseq of this operation's changes: one step for each operation on the mailbox."""
+        self.modseq += 1
+        self.touched = True
+        return self.modseq
+
+    def count(self, flags: int, size: int, sign: int = 1) -> None:
+        self.added += sign
+        self.added_size += sign * size
+        self.count_flags(flags, sign)
+
+    def count_flags(self, flags: int, sign: int = 1) -> None:
+        if not flags & Flag.SEEN:
+            self.added_unseen += sign
+        if flags & Flag.DELETED:
+            self.added_deleted += sign
+
+    def learn(self, keywords: Iterable[str]) -> tuple[str, ...]:
+        """The keywords as this mailbox first spelt them (they are compared without case, RFC 9051 2.3.2)."""
+        known = {word.lower(): word for word in self.keywords.split()}
+        result = []
+        for word in keywords:
+            if word.lower() not in known:
+                if len(known) >= MAX_KEYWORDS:
+                    raise TooManyKeywords(f"a mailbox can hold {MAX_KEYWORDS} different keywords")
+                known[word.lower()] = word
+                self.keywords = f"{self.keywords} {word}".strip()
+            result.append(known[word.lower()])
+        return tuple(dict.fromkeys(result))
+
+
+def lock_mailboxes(ids: Iterable[int]) -> dict[int, MailboxState]:
+    """The rows under their locks, in id order so that two transactions never wait for each other."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    suffix = " FOR UPDATE" if connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, owner_id, uid_validity, uid_next, highest_modseq, keywords FROM mailservers_mailbox"
+            f" WHERE id IN ({', '.join(['%s'] * len(wanted))}) ORDER BY id{suffix}",
+            wanted,
+        )
+        return {row[0]: MailboxState(*row) for row in cursor.fetchall()}
+
+
+def lock_mailbox(owner_id: int, mailbox_id: int) -> MailboxState:
+    """One mailbox of this owner. Raises `NoSuchMailbox`."""
+    state = lock_mailboxes([mailbox_id]).get(mailbox_id)
+    if state is None or state.owner_id != owner_id:
+        raise NoSuchMailbox("the mailbox does not exist")
+    return state
+
+
+_UPDATE_MAILBOX = """
+    UPDATE mailservers_mailbox SET uid_next = %s, highest_modseq = %s, keywords = %s, messages = messages + %s,
+        unseen = unseen + %s, deleted = deleted + %s, size = size + %s WHERE id = %s
+"""
+
+
+def save_mailboxes(tx: Transaction, states: Iterable[MailboxState]) -> None:
+    """Write back what changed and announce it."""
+    touched = [s for s in states if s.touched]
+    if not touched:
+        return
+    rows = [
+        (
+            s.uid_next,
+            s.modseq,
+            s.keywords,
+            s.added,
+            s.added_unseen,
+            s.added_deleted,
+            s.added_size,
+            s.id,
+        )
+        for s in touched
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_UPDATE_MAILBOX, rows)
+    for s in touched:
+        tx.changed(s.owner_id, s.id, s.modseq)
+
+
+# ---------------------------------------------------------------- operations
+
+
+def write_deliveries(tx: Transaction, deliveries: list[Delivery]) -> list[list[Placed] | Exception]:
+    """Store each message in its mailboxes and queue with its events; the places, in the placements' order.
+
+    Per delivery: `NoSuchMailbox` when a mailbox is gone (nothing of that delivery is stored)."""
+    mailboxes = lock_mailboxes(p.mailbox_id for d in deliveries for p in d.placements)
+    outcomes: list[list[Placed] | Exception] = []
+    accepted: list[tuple[Delivery, list[tuple[Placement, MailboxState, tuple[str, ...]]]]] = []
+    for delivery in deliveries:
+        try:
+            accepted.append((delivery, [_check(p, mailboxes) for p in delivery.placements]))
+        except (NoSuchMailbox, TooManyKeywords) as error:
+            outcomes.append(error)
+            _drop_file(tx, delivery.message)
+        else:
+            outcomes.append([])
+    ids = store_contents(tx, [delivery.message for delivery, _ in accepted])
+    rows: list[PlaceRow] = []
+    placed: list[list[Placed]] = []
+    for delivery, checked in accepted:
+        message_id = ids[delivery.message.summary.sha256]
+        placed.append([_place(tx, rows, message_id, delivery.message, *c) for c in checked])
+        tx.events.extend(delivery.events)
+    insert(MailboxMessage, _PLACE_COLUMNS, rows)
+    save_mailboxes(tx, mailboxes.values())
+    _queue(tx, [(ids[d.message.summary.sha256], d.queue) for d, _ in accepted if d.queue])
+    results = iter(placed)
+    return [outcome if isinstance(outcome, Exception) else next(results) for outcome in outcomes]
+
+
+@bulk
+def deliver(tx: Transaction, deliveries: list[Delivery]) -> list[list[Placed] | Exception]:
+    """`write_deliveries` for `store.call`: one delivery a call, all that wait written together."""
+    return write_deliveries(tx, deliveries)
+
+
+@dataclass(slots=True)
+class Append:
+    """Messages to be put into one mailbox together or not at all, with their marks."""
+
+    owner_id: int
+    mailbox_id: int
+    messages: Sequence[tuple[NewMessage, int, tuple[str, ...], datetime | None]]
+
+
+@bulk
+def append(tx: Transaction, appends: list[Append]) -> list[list[Placed] | Exception]:
+    """`write_appends` for `store.call`: one append a call, all that wait written together."""
+    return write_appends(tx, appends)
+
+
+def write_appends(tx: Transaction, appends: list[Append]) -> list[list[Placed] | Exception]:
+    """IMAP APPEND, drafts, imports; per append the places in order, or `NoSuchMailbox`."""
+    outcomes: list[list[Placed] | Exception] = []
+    mailboxes = lock_mailboxes(a.mailbox_id for a in appends)
+    accepted: list[tuple[Append, list[tuple[Placement, MailboxState, tuple[str, ...]]]]] = []
+    for item in appends:
+        places = [
+            Placement(item.mailbox_id, flags, keywords, date, item.owner_id)
+            for _, flags, keywords, date in item.messages
+        ]
+        try:
+            accepted.append((item, [_check(p, mailboxes) for p in places]))
+        except (NoSuchMailbox, TooManyKeywords) as error:
+            outcomes.append(error)
+            for message, *_ in item.messages:
+                _drop_file(tx, message)
+        else:
+            outcomes.append([])
+    ids = store_contents(tx, [m for item, _ in accepted for m, *_ in item.messages])
+    rows: list[PlaceRow] = []
+    placed = [
+        [
+            _place(tx, rows, ids[message.summary.sha256], message, *check)
+            for (message, *_), check in zip(item.messages, checked, strict=True)
+        ]
+        for item, checked in accepted
+    ]
+    insert(MailboxMessage, _PLACE_COLUMNS, rows)
+    save_mailboxes(tx, mailboxes.values())
+    results = iter(placed)
+    return [outcome if isinstance(outcome, Exception) else next(results) for outcome in outcomes]
+
+
+PlaceRow = tuple[int, int, int, int, int, str, datetime, datetime]
+_PLACE_COLUMNS = ("mailbox_id", "uid", "message_id", "modseq", "flags", "keywords", "internal_date", "save_date")
+
+
+def _check(placement: Placement, mailboxes: dict[int, MailboxState]) -> tuple[Placement, MailboxState, tuple[str, ...]]:
+    mailbox = mailboxes.get(placement.mailbox_id)
+    if mailbox is None or placement.owner_id not in (None, mailbox.owner_id):
+        raise NoSuchMailbox("the mailbox does not exist")
+    return placement, mailbox, mailbox.learn(placement.keywords) if placement.keywords else ()
+
+
+def _place(
+    tx: Transaction,
+    rows: list[PlaceRow],
+    message_id: int,
+    message: NewMessage,
+    placement: Placement,
+    mailbox: MailboxState,
+    keywords: tuple[str, ...],
+) -> Placed:
+    uid = mailbox.uid_next
+    mailbox.uid_next += 1
+    modseq = mailbox.advance()
+    mailbox.count(placement.flags, message.summary.size)
+    rows.append(
+        (
+            mailbox.id,
+            uid,
+            message_id,
+            modseq,
+            placement.flags,
+            " ".join(keywords),
+            placement.internal_date or tx.now,
+            tx.now,
+        )
+    )
+    return Placed(mailbox.id, mailbox.uid_validity, uid, modseq)
+
+
+# ---------------------------------------------------------------- contents
+
+
+def store_contents(tx: Transaction, messages: Sequence[NewMessage]) -> dict[bytes, int]:
+    """Row ids by SHA-256; contents already stored are used again, and their second file is dropped."""
+    if not messages:
+        return {}
+    wanted = {m.summary.sha256: m for m in messages}
+    found = Message.objects.filter(sha256__in=list(wanted)).values_list("sha256", "id")
+    ids = {bytes(digest): pk for digest, pk in found}
+    for message in messages:
+        digest = message.summary.sha256
+        if digest in ids or wanted[digest] is not message:
+            _drop_file(tx, message)
+    new = [m for digest, m in wanted.items() if digest not in ids]
+    new_ids = insert(Message, _MESSAGE_COLUMNS, [_message_row(tx, m) for m in new])
+    data = [(pk, m.header, m.body, m.file) for pk, m in zip(new_ids, new, strict=True)]
+    insert(MessageData, ("message_id", "header", "body", "file"), data)
+    ids.update((m.summary.sha256, pk) for pk, m in zip(new_ids, new, strict=True))
+    return ids
+
+
+_MESSAGE_COLUMNS = (
+    "sha256",
+    "size",
+    "header_size",
+    "envelope",
+    "bodystructure",
+    "parts",
+    "subject",
+    "from_name",
+    "from_address",
+    "to",
+    "cc",
+    "message_id",
+    "in_reply_to",
+    "references",
+    "date",
+    "preview",
+    "has_attachment",
+    "created_at",
+)
+
+
+def _message_row(tx: Transaction, message: NewMessage) -> tuple[Any, ...]:
+    s = message.summary
+    return (
+        s.sha256,
+        s.size,
+        s.header_size,
+        s.envelope,
+        s.bodystructure,
+        s.parts,
+        s.subject,
+        s.from_name,
+        s.from_address,
+        s.to,
+        s.cc,
+        s.message_id,
+        s.in_reply_to,
+        " ".join(s.references),
+        s.date,
+        s.preview,
+        s.has_attachment,
+        tx.now,
+    )
+
+
+def _drop_file(tx: Transaction, message: NewMessage) -> None:
+    if message.file:
+        name = message.file
+        tx.after_commit.append(lambda: remove_file(name))
+
+
+def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
+    rows = QueuedMessage.objects.bulk_create(
+        QueuedMessage(
+            trace_id=entry.trace_id,
+            message_id=message_id,
+            reverse_path=entry.reverse_path,
+            sender_id=entry.sender_id,
+            smtputf8=entry.smtputf8,
+            created_at=tx.now,
+            expires_at=entry.expires_at,
+        )
+        for message_id, entry in entries
+    )
+    QueuedRecipient.objects.bulk_create(
+        QueuedRecipient(
+            queued_id=row.pk,
+            address=address,
+            domain=address.rpartition("@")[2].lower(),
+            next_attempt=entry.not_before or tx.now,
+        )
+        for row, (_, entry) in zip(rows, entries, strict=True)
+        for address in entry.recipients
+    )

@@ -1,0 +1,147 @@
+"""Reading mail tables: short queries that return tuples and small frozen values, never model instances.
+
+Call them through `store.read(query, ...)` on the event loop, or directly from a web view or a command. Every
+query takes the owner; another owner's mailbox does not exist. Large answers are read in chunks by the caller.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription
+from mailservers.store.errors import NoSuchMailbox
+from mailservers.store.flags import FlagRow
+from mailservers.store.mailboxes import normal_name
+from mailservers.store.removing import CHUNK
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRow:
+    """A mailbox with its counters: STATUS and folder lists cost one such row a mailbox."""
+
+    id: int
+    owner_id: int
+    name: str
+    uid_validity: int
+    uid_next: int
+    highest_modseq: int
+    special_use: str
+    is_subscribed: bool
+    messages: int
+    unseen: int
+    deleted: int
+    size: int
+    recent_uid: int
+    keywords: str
+
+
+_MAILBOX_COLUMNS = tuple(MailboxRow.__dataclass_fields__)
+
+
+def list_mailboxes(owner_id: int) -> list[MailboxRow]:
+    """All mailboxes of a user, by name."""
+    rows = Mailbox.objects.filter(owner_id=owner_id).order_by("name").values_list(*_MAILBOX_COLUMNS)
+    return [MailboxRow(*row) for row in rows]
+
+
+def orphan_subscriptions(owner_id: int) -> list[str]:
+    """Subscribed names without a mailbox."""
+    names = Subscription.objects.filter(owner_id=owner_id).order_by("name")
+    return list(names.values_list("name", flat=True))
+
+
+def mailbox_by_name(owner_id: int, name: str) -> MailboxRow:
+    """Raises `NoSuchMailbox`, `InvalidMailboxName`."""
+    return _one(Mailbox.objects.filter(owner_id=owner_id, name=normal_name(name)))
+
+
+def mailbox_by_id(owner_id: int, mailbox_id: int) -> MailboxRow:
+    """Raises `NoSuchMailbox`."""
+    return _one(Mailbox.objects.filter(owner_id=owner_id, pk=mailbox_id))
+
+
+def mailbox_by_use(owner_id: int, special_use: str) -> MailboxRow | None:
+    """The mailbox for "\\\\Sent", "\\\\Drafts", "\\\\Trash", "\\\\Junk", "\\\\Archive"; None if there is none."""
+    row = Mailbox.objects.filter(owner_id=owner_id, special_use=special_use).order_by("pk")
+    first = row.values_list(*_MAILBOX_COLUMNS).first()
+    return None if first is None else MailboxRow(*first)
+
+
+def _one(mailboxes: QuerySet[Mailbox]) -> MailboxRow:
+    row = mailboxes.values_list(*_MAILBOX_COLUMNS).first()
+    if row is None:
+        raise NoSuchMailbox("the mailbox does not exist")
+    return MailboxRow(*row)
+
+
+def uids(mailbox_id: int, after: int = 0) -> array[int]:
+    """The UIDs of a mailbox in order (4 octets each), those over `after`.
+
+    For SELECT: read the `MailboxRow` first and take its highest_modseq as seen; what happens between the two
+    reads then comes with the next `changes_since`."""
+    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, uid__gt=after).order_by("uid")
+    return array("I", places.values_list("uid", flat=True))
+
+
+def first_unseen(mailbox_id: int) -> int | None:
+    """The lowest UID without \\\\Seen."""
+    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id).order_by("uid")
+    places = places.extra(where=["mailservers_mailboxmessage.flags & 1 = 0"])
+    return places.values_list("uid", flat=True).first()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesSince:
+    """What happened in a mailbox after a modseq. `rows`: new messages and new marks, by UID."""
+
+    highest_modseq: int
+    uid_next: int
+    rows: list[FlagRow]
+    expunged: list[int]
+
+
+def changes_since(mailbox_id: int, modseq: int) -> ChangesSince | None:
+    """None when the mailbox is gone. What commits during the reading may come again with the next call."""
+    head = Mailbox.objects.filter(pk=mailbox_id).values_list("highest_modseq", "uid_next").first()
+    if head is None:
+        return None
+    if head[0] <= modseq:
+        return ChangesSince(head[0], head[1], [], [])
+    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq).order_by("uid")
+    gone = Expunged.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq).order_by("uid")
+    rows = [FlagRow(*row) for row in places.values_list("uid", "modseq", "flags", "keywords")]
+    return ChangesSince(head[0], head[1], rows, list(gone.values_list("uid", flat=True)))
+
+
+def expunged_since(mailbox_id: int, modseq: int) -> list[int]:
+    """UIDs expunged after `modseq` (QRESYNC's VANISHED)."""
+    gone = Expunged.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq).order_by("uid")
+    return list(gone.values_list("uid", flat=True))
+
+
+def fetch_rows(
+    mailbox_id: int, wanted: Sequence[int], columns: Iterable[str], changed_since: int | None = None
+) -> list[tuple[Any, ...]]:
+    """Rows of `columns` (of MailboxMessage, or `message__…`) in UID order, for UIDs sorted in rising order.
+
+    A run without gaps costs one range query. Ask for chunks of about 500."""
+    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id).order_by("uid")
+    if changed_since is not None:
+        places = places.filter(modseq__gt=changed_since)
+    if not wanted:
+        return []
+    if wanted[-1] - wanted[0] < 2 * len(wanted):
+        rows = places.filter(uid__gte=wanted[0], uid__lte=wanted[-1]).values_list("uid", *columns)
+        if wanted[-1] - wanted[0] + 1 == len(wanted):
+            return [row[1:] for row in rows]
+        chosen = set(wanted)
+        return [row[1:] for row in rows if row[0] in chosen]
+    found: list[tuple[Any, ...]] = []
+    for start in range(0, len(wanted), CHUNK):
+        found += places.filter(uid__in=wanted[start : start + CHUNK]).values_list(*columns)
+    return found

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Debian's mail programs and browser for the tests that use them. Without root or apt-get those tests are skipped,
+# and pytest's summary says which.
+set -eu
+packages="chromium swaks msmtp isync curl fetchmail"
+missing=""
+for package in $packages; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "not installed, so some tests will be skipped:$missing"
+    exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq || true
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null || echo "could not be installed:$missing"

@@ -1,0 +1,105 @@
+"""Queued messages, a runner on this loop, and a certificate for the far side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from django.utils import timezone
+
+from accounts.models import User
+from mailservers.models import QueuedMessage
+from mailservers.outbound.runner import QueueRunner
+from mailservers.store.changes import hub
+from mailservers.store.content import prepare
+from mailservers.store.engine import store
+from mailservers.store.events import Step, new_trace_id
+from mailservers.store.placing import Delivery, QueueEntry, deliver
+from mailservers.store.transaction import Event
+
+MESSAGE = (
+    b"Return-Path: <anna@harbour.test>\r\n"
+    b"From: Anna <anna@harbour.test>\r\nTo: bob@remote.test\r\nSubject: Tide tables\r\n"
+    b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nMessage-ID: <tides@harbour.test>\r\n\r\nHigh water at nine.\r\n"
+)
+
+
+@pytest.fixture(scope="session", params=["uvloop", "asyncio"])
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    """What the server runs on, and what it would run on without it."""
+    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
+
+
+def queue_delivery(
+    recipients: tuple[str, ...] = ("bob@remote.test",),
+    *,
+    raw: bytes = MESSAGE,
+    reverse_path: str = "anna@harbour.test",
+    sender: User | None = None,
+    smtputf8: bool = False,
+    lifetime_s: float = 5 * 24 * 3600,
+) -> Delivery:
+    trace_id = new_trace_id()
+    expires_at = timezone.now() + datetime.timedelta(seconds=lifetime_s)
+    entry = QueueEntry(trace_id, reverse_path, recipients, expires_at, sender.pk if sender else None, smtputf8)
+    events = tuple(Event(trace_id, Step.QUEUED, sender=reverse_path, recipient=a) for a in recipients)
+    return Delivery(prepare(raw), (), entry, events)
+
+
+@pytest.fixture
+def enqueue(mail: None) -> Callable[..., QueuedMessage]:
+    """enqueue(("bob@remote.test",), sender=anna) -> the row."""
+
+    def put(*args: object, **fields: object) -> QueuedMessage:
+        delivery = queue_delivery(*args, **fields)  # type: ignore[arg-type]
+        store.call_sync(deliver, delivery)
+        assert delivery.queue is not None
+        return QueuedMessage.objects.get(trace_id=delivery.queue.trace_id)
+
+    return put
+
+
+@contextlib.asynccontextmanager
+async def running() -> AsyncIterator[QueueRunner]:
+    runner = QueueRunner()
+    await runner.start()
+    try:
+        yield runner
+    finally:
+        await runner.stop()
+        await hub.detach()
+
+
+async def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
+    """Wait for what the database says, asked on a reader thread."""
+    async with asyncio.timeout(within_s):
+        while not await store.read(condition):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLContext]:
+    """A server's TLS context, self-signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.remote.test")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    file: Path = tmp_path_factory.mktemp("tls") / "both.pem"
+    file.write_bytes(
+        builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    yield context

@@ -1,0 +1,155 @@
+"""A mail host that does what its script says: the far side of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+DROP = "drop"  # hang up
+HANG = "hang"  # say nothing more
+
+Answer = str | bytes  # a reply without its CRLF (bytes are sent as they are), DROP or HANG
+
+
+@dataclass
+class Script:
+    """Replies; those by address come before the plain ones."""
+
+    greeting: Answer = "220 mx.remote.test ESMTP"
+    extensions: tuple[str, ...] = ("PIPELINING", "SIZE 50000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+    ehlo: Answer | None = None
+    helo: Answer = "250 mx.remote.test"
+    mail: Answer = "250 2.1.0 ok"
+    rcpt: Answer = "250 2.1.5 ok"
+    recipients: dict[str, Answer] = field(default_factory=dict)
+    data: Answer = "354 go on"
+    mid_data: Answer | None = None  # said after the first octets of content
+    end: Answer = "250 2.0.0 queued as 42"
+    starttls: Answer = "220 ready"
+    tls: ssl.SSLContext | None = None
+    tls_garbage: bool = False  # 220 to STARTTLS, then no TLS
+    drip_s: float = 0.0  # pause between the octets of the greeting
+
+
+@dataclass
+class Transaction:
+    mail: str
+    recipients: list[str]
+    content: bytes  # as on the wire, without the final dot, dots undone
+    raw: bytes  # dots as sent
+    tls: bool
+
+
+class FakeHost:
+    """`async with FakeHost(Script()) as host:` listens on host.port of 127.0.0.1."""
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.script = script or Script()
+        self.transactions: list[Transaction] = []
+        self.commands: list[str] = []
+        self.connections = 0
+        self.concurrent = 0
+        self.most_concurrent = 0
+        self.before_end: Callable[[], Awaitable[None]] | None = None
+        self.arrived = asyncio.Event()
+
+    async def __aenter__(self) -> FakeHost:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**24)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._tasks: set[asyncio.Task[None]] = set()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        self.concurrent += 1
+        self.most_concurrent = max(self.most_concurrent, self.concurrent)
+        try:
+            await self._talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+            pass
+        finally:
+            self.concurrent -= 1
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _say(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
+        if answer == DROP:
+            raise ConnectionError
+        if answer == HANG:
+            await asyncio.sleep(3600)
+        writer.write(answer if isinstance(answer, bytes) else answer.encode() + b"\r\n")
+        await writer.drain()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: C901 (one row a verb)
+        script = self.script
+        if script.drip_s:
+            for octet in b"220 " + b"x" * 1000:
+                writer.write(bytes([octet]))
+                await asyncio.sleep(script.drip_s)
+        await self._say(writer, script.greeting)
+        mail, recipients, tls = "", [], False
+        while line := await reader.readline():
+            command = line.decode().rstrip("\r\n")
+            self.commands.append(command)
+            verb = command.split(" ")[0].split(":")[0].upper()
+            if verb == "EHLO":
+                offered = [e for e in script.extensions if not (tls and e == "STARTTLS")]
+                rows = ["mx.remote.test", *offered]
+                text = "\r\n".join(f"250{'-' if i < len(rows) - 1 else ' '}{row}" for i, row in enumerate(rows))
+                await self._say(writer, text if script.ehlo is None else script.ehlo)
+            elif verb == "HELO":
+                await self._say(writer, script.helo)
+            elif verb == "STARTTLS":
+                await self._say(writer, script.starttls)
+                if script.tls_garbage:
+                    writer.write(b"this is no handshake\r\n")
+                elif script.tls:
+                    await writer.start_tls(script.tls)
+                    tls = True
+            elif verb == "MAIL":
+                mail, recipients = command, []
+                await self._say(writer, script.mail)
+            elif verb == "RCPT":
+                address = command[command.index("<") + 1 : command.index(">")]
+                answer = script.recipients.get(address, script.rcpt)
+                if isinstance(answer, str) and answer.startswith("2"):
+                    recipients.append(address)
+                await self._say(writer, answer)
+            elif verb == "DATA":
+                await self._say(writer, script.data)
+                if script.data.startswith("354" if isinstance(script.data, str) else b"354"):
+                    raw = await self._content(reader, writer)
+                    content = b"\r\n".join(row[1:] if row.startswith(b".") else row for row in raw.split(b"\r\n"))
+                    self.transactions.append(Transaction(mail, recipients, content, raw, tls))
+                    if self.before_end is not None:
+                        await self.before_end()
+                    self.arrived.set()
+                    await self._say(writer, script.end)
+            elif verb == "QUIT":
+                await self._say(writer, "221 bye")
+                return
+            else:
+                await self._say(writer, "500 what?")
+
+    async def _content(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        if self.script.mid_data is not None:
+            await reader.read(1000)
+            await self._say(writer, self.script.mid_data)
+            raise ConnectionError
+        rows: list[bytes] = []
+        while (line := await reader.readline()) != b".\r\n":
+            if not line:
+                raise ConnectionError
+            rows.append(line)
+        return b"".join(rows)

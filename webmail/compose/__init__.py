@@ -1,0 +1,1 @@
+"""Writing mail: drafts, replies, forwards, attachments, sending."""

@@ -1,0 +1,183 @@
+"""Drafts are messages in the Drafts mailbox: any mail client sees them. Saving one again replaces it by a new message,
+in one transaction; the UID is the version, so a draft that was saved or sent elsewhere meanwhile is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.utils import timezone
+
+from accounts.models import User
+from mailservers.formats.headers import first_field
+from mailservers.formats.mime import decode_body, load_parts
+from mailservers.models import Flag
+from mailservers.store.content import NewMessage, prepare, read_message
+from mailservers.store.engine import store
+from mailservers.store.errors import StoreError
+from mailservers.store.flags import FlagChange, store_flags
+from mailservers.store.lists import OpenMessage, open_message
+from mailservers.store.placing import Append, write_appends
+from mailservers.store.removing import expunge
+from mailservers.store.transaction import Transaction
+from webmail.compose.answering import carried_files, message_text
+from webmail.compose.building import File, Person, Written, build
+from webmail.compose.letter import CarriedFile, Letter, Origin, choose_sender
+from webmail.compose.people import NotAddresses, as_text, identities, parse_people, people_of
+from webmail.marking.operations import mailbox_for
+from webmail.reading.layout import part_at
+from webmail.reading.parts import clean_name, content_type, file_name
+from webmail.reading.views import read_fields
+
+ORIGIN_FIELD = "X-Postroom-Origin"  # in drafts only: what is being answered
+MAX_FILES = 100
+
+
+class DraftChanged(StoreError):
+    """The draft was saved, sent or deleted elsewhere meanwhile."""
+
+
+class TooLarge(Exception):
+    """The attachments together are over the limit. The text is for the user."""
+
+
+# ---------------------------------------------------------------- store operations
+
+
+def replace_draft(tx: Transaction, owner_id: int, new: NewMessage, old_uid: int | None) -> tuple[int, int]:
+    """Put a draft in the place of its older version; (Drafts mailbox, UID). Raises `DraftChanged`."""
+    drafts_id = mailbox_for(tx, owner_id, "\\Drafts")
+    if old_uid is not None:
+        remove_draft(tx, owner_id, old_uid)
+    flags = Flag.DRAFT | Flag.SEEN
+    [placed] = write_appends(tx, [Append(owner_id, drafts_id, [(new, flags, (), None)])])
+    if isinstance(placed, Exception):
+        raise placed
+    return drafts_id, placed[0].uid
+
+
+def remove_draft(tx: Transaction, owner_id: int, uid: int) -> None:
+    """Raises `DraftChanged` when it is not there."""
+    drafts_id = mailbox_for(tx, owner_id, "\\Drafts")
+    if not expunge(tx, owner_id, drafts_id, [uid], deleted_only=False)[1]:
+        raise DraftChanged("this draft was changed or sent elsewhere")
+
+
+def after_sending(tx: Transaction, owner_id: int, letter: Letter, answered: Sequence[tuple[int, int]]) -> None:
+    """In the sending transaction: the draft goes, the original is marked \\Answered or $Forwarded (RFC 5788)."""
+    if letter.draft_uid is not None:
+        remove_draft(tx, owner_id, letter.draft_uid)
+    is_reply = letter.origin is not None and letter.origin.kind == "reply"
+    for mailbox_id, uid in answered:
+        flags, keywords = (Flag.ANSWERED.value, ()) if is_reply else (0, ("$Forwarded",))
+        store_flags(tx, owner_id, mailbox_id, [uid], FlagChange.ADD, flags, keywords)
+
+
+# ---------------------------------------------------------------- letters to messages and back
+
+
+def save(user: User, letter: Letter, uploads: Sequence[UploadedFile]) -> Letter:
+    """Save a letter as a draft; the letter as it now is. Raises `DraftChanged`, `TooLarge`, `StoreError`."""
+    written = write(user, letter, gather_files(user, letter, uploads), for_draft=True)
+    new = prepare(build(written, timezone.localtime()))
+    drafts_id, uid = store.call_sync(replace_draft, user.pk, new, letter.draft_uid)
+    letter.draft_uid = uid
+    opened = open_message(user.pk, drafts_id, uid)
+    letter.files = carried_files(opened) if opened else ()
+    return letter
+
+
+def write(user: User, letter: Letter, files: Sequence[File], *, for_draft: bool) -> Written:
+    """The message to build. For a draft, what is no address in a recipient field is left out. Raises
+    `NotAddresses` otherwise."""
+    origin = letter.origin.open(user.pk) if letter.origin else None
+    is_reply = letter.origin is not None and letter.origin.kind == "reply"
+    reply_to = letter.origin.message_id if letter.origin and is_reply else ""
+    references = [*origin.references.split(), origin.message_id_field] if origin else [reply_to]
+    parse = _lenient if for_draft else parse_people
+    return Written(
+        sender=choose_sender(identities(user), letter.sender),
+        to=parse(letter.to),
+        cc=parse(letter.cc),
+        bcc=parse(letter.bcc),
+        subject=letter.subject,
+        text=letter.text,
+        files=files,
+        in_reply_to=reply_to,
+        references=references,
+        extra=[(ORIGIN_FIELD, str(letter.origin))] if for_draft and letter.origin else [],
+    )
+
+
+def _lenient(text: str) -> list[Person]:
+    people: list[Person] = []
+    for piece in text.replace(";", ",").split(","):
+        try:
+            people += parse_people(piece)
+        except NotAddresses:
+            continue
+    try:
+        return parse_people(text)
+    except NotAddresses:
+        return people
+
+
+def load(user: User, opened: OpenMessage, raw: bytes) -> Letter:
+    """A draft, ours or another client's, as a letter."""
+    header = raw[: load_parts(opened.parts).body_start]
+    fields = read_fields(raw, opened)
+    origin = first_field(header, ORIGIN_FIELD.encode())
+    sender = people_of(fields["from"])
+    return Letter(
+        sender=sender[0].address if sender else "",
+        to=as_text(people_of(fields["to"])),
+        cc=as_text(people_of(fields["cc"])),
+        bcc=as_text(people_of(fields["bcc"])),
+        subject=opened.row.subject,
+        text=message_text(opened, raw).removesuffix("\n"),
+        draft_uid=opened.row.uid,
+        origin=Origin.parse(" ".join(origin.decode("utf-8", "replace").split())) if origin else None,
+        files=carried_files(opened),
+    )
+
+
+# ---------------------------------------------------------------- attachments
+
+
+def gather_files(user: User, letter: Letter, uploads: Sequence[UploadedFile]) -> list[File]:
+    """The contents of what is attached already and of what has just been uploaded. Raises `TooLarge`; `DraftChanged`
+    when a message that holds one of them is gone."""
+    files = _carried_contents(user, letter.files)
+    total = sum(len(file.content) for file in files)
+    for upload in uploads:
+        total += upload.size or 0
+        if total > settings.WEB_ATTACHMENTS_LIMIT or len(files) >= MAX_FILES:
+            break
+        files.append(File(clean_name(upload.name or ""), upload.content_type or "", upload.read()))
+    if total > settings.WEB_ATTACHMENTS_LIMIT:
+        limit = settings.WEB_ATTACHMENTS_LIMIT // (1024 * 1024)
+        raise TooLarge(f"Attachments may be {limit} MB together.")
+    if len(files) > MAX_FILES or len(files) < len(letter.files) + len(uploads):
+        raise TooLarge(f"A message may have {MAX_FILES} attachments.")
+    return files
+
+
+def _carried_contents(user: User, carried: Sequence[CarriedFile]) -> list[File]:
+    opened: dict[tuple[int, int], tuple[OpenMessage, bytes]] = {}
+    files = []
+    for one in carried[: MAX_FILES + 1]:
+        place = (one.mailbox_id, one.uid)
+        if place not in opened:
+            found = open_message(user.pk, *place)
+            raw = read_message(found.row.message_id) if found else None
+            if found is None or raw is None:
+                raise DraftChanged("the message that holds an attachment is gone")
+            opened[place] = found, raw
+        message, raw = opened[place]
+        part = part_at(load_parts(message.parts), one.address)
+        if part is None:
+            raise DraftChanged("an attachment is gone")
+        files.append(File(file_name(part, one.address), content_type(part), decode_body(raw, part)))
+    return files

@@ -1,0 +1,214 @@
+"""Compose: the form, its autosave, sending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from mailservers.delivery.submission import SubmissionRefused, submit
+from mailservers.store.content import read_message
+from mailservers.store.engine import store
+from mailservers.store.lists import OpenMessage, open_message
+from mailservers.store.queries import mailbox_by_use
+from webmail.access import MailRequest, identity_of, mail_view, wants_part
+from webmail.compose import answering, drafts
+from webmail.compose.building import Person, Written, build
+from webmail.compose.letter import Letter, choose_sender
+from webmail.compose.people import NotAddresses, identities, parse_people
+from webmail.folders.tree import folder_tree
+from webmail.marking.operations import mailbox_for
+from webmail.reading.views import read_fields
+
+MAX_PREFILL = 2000  # characters of a field given in the address
+
+
+@mail_view
+@require_safe
+def new(request: MailRequest) -> HttpResponse:
+    """An empty letter, or one begun by a link (`?to=…&subject=…`)."""
+    to, cc, subject, text = (request.GET.get(name, "")[:MAX_PREFILL] for name in ("to", "cc", "subject", "body"))
+    return _page(request, Letter(to=to, cc=cc, subject=subject, text=text))
+
+
+@mail_view
+@require_safe
+def reply(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+    return _answer(request, mailbox_id, uid, to_all=False)
+
+
+@mail_view
+@require_safe
+def reply_all(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+    return _answer(request, mailbox_id, uid, to_all=True)
+
+
+def _answer(request: MailRequest, mailbox_id: int, uid: int, *, to_all: bool) -> HttpResponse:
+    opened, raw = _open(request, mailbox_id, uid)
+    fields = read_fields(raw, opened)
+    return _page(request, answering.reply(opened, raw, fields, identities(request.user), to_all=to_all))
+
+
+@mail_view
+@require_safe
+def forward(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+    opened, raw = _open(request, mailbox_id, uid)
+    return _page(request, answering.forward(opened, raw, read_fields(raw, opened), identities(request.user)))
+
+
+@mail_view
+@require_safe
+def draft(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+    """Go on with a draft."""
+    box = mailbox_by_use(request.user.pk, "\\Drafts")
+    if box is None or box.id != mailbox_id:
+        raise Http404
+    return _page(request, drafts.load(request.user, *_open(request, mailbox_id, uid)))
+
+
+@mail_view
+@require_POST
+def save(request: MailRequest) -> HttpResponse:
+    """Save the draft; answers with the part of the form that changed (version, attachments, words about it)."""
+    letter = Letter.from_post(request.POST)
+    uploads = request.FILES.getlist("upload")
+    status, note = 200, ""
+    try:
+        if not letter.is_blank or uploads or letter.draft_uid is not None:
+            drafts.save(request.user, letter, uploads)
+            note = f"Draft saved {timezone.localtime():%H:%M}"
+    except drafts.DraftChanged:
+        letter.draft_uid, letter.files, status = None, (), 409
+    except drafts.TooLarge as error:
+        letter.errors["files"], status = str(error), 422
+    if not wants_part(request):
+        return redirect(_draft_address(request, letter)) if status == 200 else _page(request, letter, status)
+    return render(request, "webmail/_draft_state.html", _context(request, letter, note, status), status=status)
+
+
+@mail_view
+@require_POST
+def send(request: MailRequest) -> HttpResponse:
+    """Send; on refusal the form comes back with the reasons."""
+    letter = Letter.from_post(request.POST)
+    status = 422
+    try:
+        _check(letter)
+        if not letter.errors:
+            _submit(request, letter)
+            messages.info(request, "Message sent.")
+            return _leave(request)
+    except drafts.DraftChanged:
+        letter.draft_uid, letter.files, status = None, (), 409
+    except drafts.TooLarge as error:
+        letter.errors["files"] = str(error)
+    except SubmissionRefused as refusal:
+        letter.errors[_field_of(letter, refusal.recipient)] = f"{refusal}."
+    template = "webmail/_compose_form.html" if wants_part(request) else "webmail/compose.html"
+    return render(request, template, _context(request, letter, "", status), status=status)
+
+
+@mail_view
+@require_POST
+def discard(request: MailRequest) -> HttpResponse:
+    """Throw the draft away."""
+    letter = Letter.from_post(request.POST)
+    if letter.draft_uid is not None:
+        try:
+            store.call_sync(drafts.remove_draft, request.user.pk, letter.draft_uid)
+        except drafts.DraftChanged:
+            pass  # gone already, which is what was asked for
+        messages.info(request, "Draft discarded.")
+    return _leave(request)
+
+
+# ---------------------------------------------------------------- sending
+
+
+def _check(letter: Letter) -> None:
+    for name in ("to", "cc", "bcc"):
+        try:
+            parse_people(getattr(letter, name))
+        except NotAddresses as error:
+            letter.errors[name] = str(error)
+    if not letter.errors and not (letter.to.strip() or letter.cc.strip() or letter.bcc.strip()):
+        letter.errors["to"] = "Who is it for? Enter at least one address."
+
+
+def _submit(request: MailRequest, letter: Letter) -> None:
+    user = request.user
+    files = drafts.gather_files(user, letter, request.FILES.getlist("upload"))
+    written = drafts.write(user, letter, files, for_draft=False)
+    answered = letter.origin.find(user.pk) if letter.origin else []
+    submit(
+        identity_of(user),
+        build(written, timezone.localtime()),
+        _envelope(written),
+        reverse_path=written.sender.address,
+        peer=request.META.get("REMOTE_ADDR", ""),
+        sent_mailbox_id=store.call_sync(mailbox_for, user.pk, "\\Sent"),
+        also=lambda tx: drafts.after_sending(tx, user.pk, letter, answered),
+    )
+
+
+def _envelope(written: Written) -> list[str]:
+    everyone: list[Person] = [*written.to, *written.cc, *written.bcc]
+    return list({one.address.lower(): one.address for one in everyone}.values())
+
+
+def _field_of(letter: Letter, recipient: str | None) -> str:
+    """The recipient field that holds the refused address."""
+    if recipient:
+        for name in ("to", "cc", "bcc"):
+            if recipient.lower() in getattr(letter, name).lower():
+                return name
+    return "send"
+
+
+def _leave(request: MailRequest) -> HttpResponse:
+    target = reverse("home")
+    return HttpResponseClientRedirect(target) if wants_part(request) else redirect(target)
+
+
+# ---------------------------------------------------------------- the form
+
+
+def _page(request: MailRequest, letter: Letter, status: int = 200) -> HttpResponse:
+    context = _context(request, letter, "", status)
+    return render(request, "webmail/compose.html", {**context, "tree": folder_tree(request.user.pk)}, status=status)
+
+
+def _context(request: MailRequest, letter: Letter, note: str, status: int) -> dict[str, Any]:
+    own: Sequence[Person] = identities(request.user)
+    return {
+        "letter": letter,
+        "identities": own,
+        "sender": choose_sender(own, letter.sender),
+        "note": note,
+        "has_conflict": status == 409,
+        "limit_mb": settings.WEB_ATTACHMENTS_LIMIT // (1024 * 1024),
+        "folder": None,
+    }
+
+
+def _draft_address(request: MailRequest, letter: Letter) -> str:
+    box = mailbox_by_use(request.user.pk, "\\Drafts")
+    if box is None or letter.draft_uid is None:
+        return reverse("compose")
+    return reverse("compose-draft", args=[box.id, letter.draft_uid])
+
+
+def _open(request: MailRequest, mailbox_id: int, uid: int) -> tuple[OpenMessage, bytes]:
+    opened = open_message(request.user.pk, mailbox_id, uid)
+    raw = read_message(opened.row.message_id) if opened else None
+    if opened is None or raw is None:
+        raise Http404
+    return opened, raw

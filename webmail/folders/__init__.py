@@ -1,0 +1,1 @@
+"""Folders: the sidebar with its counts, and making, renaming and deleting them."""

@@ -1,0 +1,1 @@
+"""Message lists and keeping them in step with the store."""

@@ -1,0 +1,1 @@
+"""Marks, moves and deletions of one or many messages, with Undo."""

@@ -1,0 +1,1 @@
+"""Showing one message: what it is made of, its text, its HTML made safe, its attachments."""

@@ -1,0 +1,85 @@
+// Compose: attachments by choosing or dropping, nothing lost on leaving, Ctrl+Enter sends.
+/* global htmx */
+
+import { toast } from "../js/page.mjs";
+
+const form = () => document.getElementById("compose");
+let isDirty = false;
+
+document.addEventListener("input", (event) => {
+  if (event.target.form === form()) isDirty = true;
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.id === "autosave") isDirty = false;
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.target.id !== "autosave") return;
+  if (event.detail.successful) document.getElementById("upload").value = "";
+  else if (event.detail.xhr.status !== 409) isDirty = true;
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.target.id === "compose" && event.detail.xhr.status === 200) isDirty = false;
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target === form()) isDirty = false;
+});
+
+addEventListener("beforeunload", (event) => {
+  if (isDirty) event.preventDefault();
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden" && isDirty) htmx.trigger(form(), "save-now");
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form().querySelector(".send-button").click();
+});
+
+// ---------------------------------------------------------------- attachments
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-remove-file]");
+  if (!button) return;
+  button.closest("li").remove();
+  htmx.trigger(form(), "save-now");
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "upload") return;
+  const limit = Number(form().dataset.limitMb);
+  const octets = [...event.target.files].reduce((sum, file) => sum + file.size, 0);
+  if (octets > limit * 1024 * 1024) {
+    event.stopImmediatePropagation();
+    event.target.value = "";
+    toast(`Attachments may be ${limit} MB together.`, "error");
+  }
+}, true);
+
+const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+
+document.addEventListener("dragover", (event) => {
+  if (!holdsFiles(event)) return;
+  event.preventDefault();
+  form().classList.add("is-dropping");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) form().classList.remove("is-dropping");
+});
+document.addEventListener("drop", (event) => {
+  if (!holdsFiles(event)) return;
+  event.preventDefault();
+  form().classList.remove("is-dropping");
+  const upload = document.getElementById("upload");
+  upload.files = event.dataTransfer.files;
+  upload.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
+// ---------------------------------------------------------------- where to begin
+
+const text = document.getElementById("text");
+if (document.activeElement === text) text.setSelectionRange(0, 0);

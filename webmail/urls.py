@@ -1,0 +1,36 @@
+"""Addresses of the webmail."""
+
+from django.urls import path
+
+from webmail.compose import views as compose
+from webmail.folders import views as folders
+from webmail.listing import views as listing
+from webmail.marking import views as marking
+from webmail.reading import views as reading
+from webmail.searching import views as searching
+
+urlpatterns = [
+    path("", listing.home, name="home"),
+    path("mail/act/", marking.act, name="act"),
+    path("mail/search/", searching.search, name="search"),
+    path("mail/folders/", folders.manage, name="folders"),
+    path("mail/folders/list/", folders.sidebar, name="folder-list"),
+    path("mail/folders/<int:mailbox_id>/rename/", folders.rename, name="folder-rename"),
+    path("mail/folders/<int:mailbox_id>/delete/", folders.delete, name="folder-delete"),
+    path("mail/compose/", compose.new, name="compose"),
+    path("mail/compose/reply/<int:mailbox_id>/<int:uid>/", compose.reply, name="reply"),
+    path("mail/compose/reply-all/<int:mailbox_id>/<int:uid>/", compose.reply_all, name="reply-all"),
+    path("mail/compose/forward/<int:mailbox_id>/<int:uid>/", compose.forward, name="forward"),
+    path("mail/compose/draft/<int:mailbox_id>/<int:uid>/", compose.draft, name="compose-draft"),
+    path("mail/compose/save/", compose.save, name="compose-save"),
+    path("mail/compose/send/", compose.send, name="compose-send"),
+    path("mail/compose/discard/", compose.discard, name="compose-discard"),
+    path("mail/<int:mailbox_id>/", listing.mailbox, name="mailbox"),
+    path("mail/<int:mailbox_id>/rows/", listing.rows, name="mailbox-rows"),
+    path("mail/<int:mailbox_id>/changes/", listing.changes, name="mailbox-changes"),
+    path("mail/<int:mailbox_id>/<int:uid>/", reading.message, name="message"),
+    path("mail/<int:mailbox_id>/<int:uid>/html/<str:address>/", reading.html_body, name="message-html"),
+    path("mail/<int:mailbox_id>/<int:uid>/part/<str:address>/", reading.part, name="message-part"),
+    path("mail/<int:mailbox_id>/<int:uid>/source/", reading.source, name="message-source"),
+    path("mail/<int:mailbox_id>/<int:uid>/raw/", reading.raw_message, name="message-raw"),
+]
