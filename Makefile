@@ -5,9 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 DATA_DIR ?= data
-PROVED := -m "not unproved"
 
-.PHONY: install serve test unproved fast check bench crash clients lock clean
+.PHONY: install serve test fast check bench crash clients lock clean
 
 install: $(VENV)/.installed
 
@@ -30,16 +29,11 @@ serve: install
 # by itself: a test that fails only beside the others (a starved machine) is named in the first summary, and not hidden.
 test: $(VENV)/.installed-dev
 	sh tests/install_clients.sh
-	$(BIN)/python -m pytest $(PROVED) || $(BIN)/python -m pytest $(PROVED) --last-failed --last-failed-no-failures=none
-
-# Tests that nobody has seen pass yet: crashes, the browser, whole instances (tests/conftest.py).
-unproved: $(VENV)/.installed-dev
-	sh tests/install_clients.sh
-	$(BIN)/python -m pytest -m unproved
+	$(BIN)/python -m pytest || $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
 
 # The tests that need seconds.
 fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow and not unproved"
+	$(BIN)/python -m pytest -m "not slow"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from accounts.auth.door import throttle
 from accounts.models import Domain, User
@@ -18,37 +21,22 @@ from mailservers.store.mailboxes import create_standard_mailboxes
 from mailservers.store.soundness import find_faults
 
 # Speed is shown in benchmarks, never in tests: a starved machine must not fail a property.
-settings.register_profile(
+hypothesis_settings.register_profile(
     "postroom",
     deadline=None,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.load_profile("postroom")
-
-# Written in the first sitting, on a machine too starved to see them pass: `make unproved` runs them. Whoever sees one
-# pass takes it off this list.
-UNPROVED = (
-    "tests/crash/",
-    "tests/system/test_browser.py",
-    "tests/system/test_serving.py",
-    "tests/system/test_two_instances.py",
-    "tests/formats/mime/test_bombs.py",
-)
+hypothesis_settings.load_profile("postroom")
 
 PASSWORD = "correct horse 9"
 _HASH: list[str] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if any(part in item.path.as_posix() for part in UNPROVED):
-            item.add_marker(pytest.mark.unproved)
-
-
 @pytest.fixture
 def mail(transactional_db: None) -> Iterator[None]:
     """A clean database that the store's threads see; afterwards its invariants must hold."""
+    shutil.rmtree(settings.MESSAGE_FILES_DIR, ignore_errors=True)  # the database is emptied, not the files
     throttle.clear()
     routing.forget()
     yield

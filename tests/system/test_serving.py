@@ -25,12 +25,15 @@ def test_a_second_start_keeps_everything(tmp_path: Path) -> None:
         accounts, ports = server.accounts, dict(server.ports)
         login, password = accounts[0]["login"], accounts[0]["password"]
         with server.imap(login, password) as client:
-            before = client.select("INBOX")[1], client.fetch("1:*", "(UID FLAGS INTERNALDATE)")[1]
+            before = client.select("INBOX", readonly=True)[1], client.fetch("1:*", "(UID FLAGS INTERNALDATE)")[1]
         assert server.stop() < 5
         server.start()
         assert (server.accounts, server.ports) == (accounts, ports)
         with server.imap(login, password) as client:
-            assert (client.select("INBOX")[1], client.fetch("1:*", "(UID FLAGS INTERNALDATE)")[1]) == before
+            assert (
+                client.select("INBOX", readonly=True)[1],
+                client.fetch("1:*", "(UID FLAGS INTERNALDATE)")[1],
+            ) == before
         server.stop()
         assert "The mail store is sound" in server.manage("check").stdout
     finally:

@@ -184,7 +184,8 @@ class CommandReader:
         else:
             length, room = end - buffer.endswith(b"\r", 0, end), self.limits.line_octets - self._text_octets
         if length > room and self._rejected is None:
-            tag = _tag_of(self._parts[0] if self._parts else bytes(buffer[: _TAG_OCTETS + 2]))
+            start = self._parts[0] if self._parts else bytes(buffer[: self.limits.line_octets])
+            tag = _tag_of(start) if b" " in start else None  # whether the tag ends here must not hang on the cut
             self._reject(Rejected(tag, "BAD", None, "Command line too long"))
         if self._rejected is not None:
             return self._skip_line(end)
