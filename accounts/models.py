@@ -17,6 +17,8 @@ class Domain(models.Model):
 
     name = models.CharField(max_length=255, unique=True)
     is_active = models.BooleanField(default=True)
+    quota_octets = models.BigIntegerField(default=0)  # of all users together; 0: no limit
+    quota_messages = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -42,6 +44,7 @@ class User(AbstractBaseUser):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.USER)
     is_active = models.BooleanField(default=True)
     quota_octets = models.BigIntegerField(default=0)  # 0: no limit
+    quota_messages = models.BigIntegerField(default=0)
     credential_version = models.PositiveIntegerField(default=0)  # part of the login cache's key
     created_at = models.DateTimeField(auto_now_add=True)
     last_login = None  # a sign-in does not write to the mail database

@@ -123,6 +123,23 @@ class UidValidity(models.Model):
     value = models.BigIntegerField()
 
 
+class Usage(models.Model):
+    """What one owner's mailboxes hold together; changed in the transaction that changes their counters."""
+
+    owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True)
+    octets = models.BigIntegerField(default=0)
+    messages = models.BigIntegerField(default=0)
+    is_warned = models.BooleanField(default=False)  # told that the quota is nearly used up, and still so full
+
+
+class DomainUsage(models.Model):
+    """What the users of a domain hold together. Kept only for domains that have a quota."""
+
+    domain = models.OneToOneField("accounts.Domain", on_delete=models.CASCADE, primary_key=True, related_name="usage")
+    octets = models.BigIntegerField(default=0)
+    messages = models.BigIntegerField(default=0)
+
+
 class QueuedMessage(models.Model):
     """A message on its way out: the envelope. Written in the transaction that accepted it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailservers.delivery.acceptance import MailLoop
 from mailservers.delivery.submission import SubmissionRefused
-from mailservers.store.errors import StoreBusy, StoreError
+from mailservers.store.errors import OverQuota, StoreBusy, StoreError
 
 Reply = tuple[int, str, str]  # code, enhanced status ("" for none), text
 
@@ -19,6 +19,7 @@ NEED_TLS = (538, "5.7.11", "Encryption required for this authentication; use STA
 NO_RELAY = (550, "5.7.1", "We do not relay for this domain")
 NO_USER = (550, "5.1.1", "No such user here")
 TOO_LARGE = (552, "5.3.4", "Message too large")
+MAILBOX_FULL = (452, "4.2.2", "The mailbox is full; try again later")
 TOO_MANY_RECIPIENTS = (452, "4.5.3", "Too many recipients")
 LINE_TOO_LONG = (500, "5.5.2", "Line too long")
 BARE_LINE_END = (554, "5.6.0", "The message has a bare CR or LF; lines must end in CRLF")
@@ -47,6 +48,8 @@ def for_error(error: Exception) -> Reply | None:
         return (554, "5.4.6", "Mail loop: too many Received fields")
     if isinstance(error, SubmissionRefused):
         return (550, "5.7.1", str(error))
+    if isinstance(error, OverQuota):
+        return MAILBOX_FULL
     if isinstance(error, StoreBusy):
         return (451, "4.3.2", "The mail store is busy; please try again later")
     if isinstance(error, StoreError | OSError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mailservers.models import MailboxMessage
 from mailservers.store.errors import NoSuchMailbox
 from mailservers.store.placing import MailboxState, lock_mailboxes, save_mailboxes
+from mailservers.store.quota import lock_accounts, take
 from mailservers.store.removing import CHUNK, remove_places, select_places
 from mailservers.store.transaction import Transaction
 
@@ -25,15 +26,18 @@ class Copied:
 def copy(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], target_id: int) -> Copied:
     """Copy messages with their flags, keywords and internal dates; UIDs that are gone are passed over.
 
-    Raises `NoSuchMailbox`."""
+    Raises `NoSuchMailbox`, `OverQuota`."""
     source, target = _lock(owner_id, mailbox_id, target_id)
+    accounts = lock_accounts([owner_id])
     result = _copy(tx, source, target, uids)
-    save_mailboxes(tx, [target])
+    take(accounts, {owner_id: (target.added_size, target.added)})
+    save_mailboxes(tx, [target], accounts)
     return result
 
 
 def move(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], target_id: int) -> Copied:
-    """Copy, then expunge from the source, as one act. Moving within a mailbox gives new UIDs."""
+    """Copy, then expunge from the source, as one act. Moving within a mailbox gives new UIDs. It adds nothing to
+    what the owner holds, so it is allowed over quota, too."""
     source, target = _lock(owner_id, mailbox_id, target_id)
     result = _copy(tx, source, target, uids)
     remove_places(tx, source, select_places(source.id, result.source_uids))

@@ -92,6 +92,16 @@ class Store:
         self._submit(call)
         return call.future.result()
 
+    def post(self, operation: Callable[Concatenate[Transaction, P], Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Hand over an operation that nobody waits for and whose occasion comes again: a full queue drops it.
+        For `after_commit`, too: the store thread itself may call this."""
+        call = _Call(operation, args, kwargs)
+        call.future = concurrent.futures.Future()
+        try:
+            self._submit(call)
+        except StoreError as error:
+            log.info("%s was put off: %s", operation.__name__, error)
+
     def _submit(self, call: _Call) -> None:
         with self._wake:
             if len(self._waiting) >= settings.STORE_QUEUE_LIMIT:

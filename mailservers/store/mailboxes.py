@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription, UidValidity
+from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription, UidValidity, Usage
 from mailservers.store.errors import InvalidMailboxName, MailboxExists, MailboxProtected, NoSuchMailbox
 from mailservers.store.placing import lock_mailbox
+from mailservers.store.quota import save_usage
 from mailservers.store.removing import forget_messages
 from mailservers.store.transaction import Transaction
 
@@ -80,7 +81,7 @@ def _insert(owner_id: int, name: str, special_use: str = "") -> int:
     return mailbox.pk
 
 
-def create_standard_mailboxes(tx: Transaction, owner_ids: Iterable[int]) -> None:
+def create_standard_mailboxes(tx: Transaction, owner_ids: Sequence[int]) -> None:
     """INBOX, Drafts, Sent, Archive, Junk and Trash, subscribed, for new users."""
     validity = take_uid_validity()
     rows = []
@@ -91,6 +92,7 @@ def create_standard_mailboxes(tx: Transaction, owner_ids: Iterable[int]) -> None
             for name, use in STANDARD_MAILBOXES
         ]
     Mailbox.objects.bulk_create(rows, batch_size=500)
+    Usage.objects.bulk_create((Usage(owner_id=owner_id) for owner_id in owner_ids), ignore_conflicts=True)
 
 
 def rename_mailbox(tx: Transaction, owner_id: int, old: str, new: str) -> None:
@@ -140,6 +142,9 @@ def delete_mailbox(tx: Transaction, owner_id: int, name: str) -> None:
     state = lock_mailbox(owner_id, mailbox.pk)
     messages = list(MailboxMessage.objects.filter(mailbox_id=state.id).values_list("message_id", flat=True))
     MailboxMessage.objects.filter(mailbox_id=state.id).delete()
+    mailbox.refresh_from_db(fields=("messages", "size"))  # as they are under the lock
+    state.added, state.added_size = -mailbox.messages, -mailbox.size
+    save_usage([state])
     Expunged.objects.filter(mailbox_id=state.id).delete()
     if mailbox.is_subscribed:  # RFC 9051 6.3.7: a subscription outlives its mailbox
         Subscription.objects.get_or_create(owner_id=owner_id, name=name)

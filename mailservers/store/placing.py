@@ -6,9 +6,10 @@ mailbox counters, queue. UIDs and modseqs are given out under the mailbox rows' 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -22,9 +23,10 @@ from mailservers.models import (
     QueuedRecipient,
 )
 from mailservers.store.content import NewMessage, remove_file
-from mailservers.store.engine import bulk
-from mailservers.store.errors import NoSuchMailbox, TooManyKeywords
+from mailservers.store.engine import bulk, store
+from mailservers.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from mailservers.store.inserting import insert
+from mailservers.store.quota import Account, lock_accounts, save_usage, take
 from mailservers.store.transaction import Event, Transaction
 
 MAX_KEYWORDS = 200  # different ones in a mailbox
@@ -151,8 +153,10 @@ _UPDATE_MAILBOX = """
 """
 
 
-def save_mailboxes(tx: Transaction, states: Iterable[MailboxState]) -> None:
-    """Write back what changed and announce it."""
+def save_mailboxes(
+    tx: Transaction, states: Iterable[MailboxState], accounts: Mapping[int, Account] | None = None
+) -> None:
+    """Write back what changed, with the owners' usage, and announce it. `accounts`: where already locked."""
     touched = [s for s in states if s.touched]
     if not touched:
         return
@@ -171,8 +175,17 @@ def save_mailboxes(tx: Transaction, states: Iterable[MailboxState]) -> None:
     ]
     with connection.cursor() as cursor:
         cursor.executemany(_UPDATE_MAILBOX, rows)
+    for owner_id in save_usage(touched, accounts):
+        tx.after_commit.append(partial(post_warning, owner_id))
     for s in touched:
         tx.changed(s.owner_id, s.id, s.modseq)
+
+
+def post_warning(owner_id: int) -> None:
+    """The owner's quota is nearly used up: tell them, in a transaction of its own."""
+    from mailservers.store.quota_warning import warn  # it is written with this module's `write_appends`
+
+    store.post(warn, owner_id)
 
 
 # ---------------------------------------------------------------- operations
@@ -181,14 +194,18 @@ def save_mailboxes(tx: Transaction, states: Iterable[MailboxState]) -> None:
 def write_deliveries(tx: Transaction, deliveries: list[Delivery]) -> list[list[Placed] | Exception]:
     """Store each message in its mailboxes and queue with its events; the places, in the placements' order.
 
-    Per delivery: `NoSuchMailbox` when a mailbox is gone (nothing of that delivery is stored)."""
+    Per delivery: `NoSuchMailbox` when a mailbox is gone, `OverQuota` when one of the owners or domains lacks room
+    (nothing of that delivery is stored)."""
     mailboxes = lock_mailboxes(p.mailbox_id for d in deliveries for p in d.placements)
+    accounts = lock_accounts(m.owner_id for m in mailboxes.values())
     outcomes: list[list[Placed] | Exception] = []
     accepted: list[tuple[Delivery, list[tuple[Placement, MailboxState, tuple[str, ...]]]]] = []
     for delivery in deliveries:
         try:
-            accepted.append((delivery, [_check(p, mailboxes) for p in delivery.placements]))
-        except (NoSuchMailbox, TooManyKeywords) as error:
+            checked = [_check(p, mailboxes) for p in delivery.placements]
+            _take_room(accounts, [(mailbox, delivery.message) for _, mailbox, _ in checked])
+            accepted.append((delivery, checked))
+        except (NoSuchMailbox, TooManyKeywords, OverQuota) as error:
             outcomes.append(error)
             _drop_file(tx, delivery.message)
         else:
@@ -201,7 +218,7 @@ def write_deliveries(tx: Transaction, deliveries: list[Delivery]) -> list[list[P
         placed.append([_place(tx, rows, message_id, delivery.message, *c) for c in checked])
         tx.events.extend(delivery.events)
     insert(MailboxMessage, _PLACE_COLUMNS, rows)
-    save_mailboxes(tx, mailboxes.values())
+    save_mailboxes(tx, mailboxes.values(), accounts)
     _queue(tx, [(ids[d.message.summary.sha256], d.queue) for d, _ in accepted if d.queue])
     results = iter(placed)
     return [outcome if isinstance(outcome, Exception) else next(results) for outcome in outcomes]
@@ -229,9 +246,10 @@ def append(tx: Transaction, appends: list[Append]) -> list[list[Placed] | Except
 
 
 def write_appends(tx: Transaction, appends: list[Append]) -> list[list[Placed] | Exception]:
-    """IMAP APPEND, drafts, imports; per append the places in order, or `NoSuchMailbox`."""
+    """IMAP APPEND, drafts, imports; per append the places in order, or `NoSuchMailbox`, `OverQuota`."""
     outcomes: list[list[Placed] | Exception] = []
     mailboxes = lock_mailboxes(a.mailbox_id for a in appends)
+    accounts = lock_accounts(m.owner_id for m in mailboxes.values())
     accepted: list[tuple[Append, list[tuple[Placement, MailboxState, tuple[str, ...]]]]] = []
     for item in appends:
         places = [
@@ -239,8 +257,10 @@ def write_appends(tx: Transaction, appends: list[Append]) -> list[list[Placed] |
             for _, flags, keywords, date in item.messages
         ]
         try:
-            accepted.append((item, [_check(p, mailboxes) for p in places]))
-        except (NoSuchMailbox, TooManyKeywords) as error:
+            checked = [_check(p, mailboxes) for p in places]
+            _take_room(accounts, [(mailboxes[item.mailbox_id], message) for message, *_ in item.messages])
+            accepted.append((item, checked))
+        except (NoSuchMailbox, TooManyKeywords, OverQuota) as error:
             outcomes.append(error)
             for message, *_ in item.messages:
                 _drop_file(tx, message)
@@ -256,7 +276,7 @@ def write_appends(tx: Transaction, appends: list[Append]) -> list[list[Placed] |
         for item, checked in accepted
     ]
     insert(MailboxMessage, _PLACE_COLUMNS, rows)
-    save_mailboxes(tx, mailboxes.values())
+    save_mailboxes(tx, mailboxes.values(), accounts)
     results = iter(placed)
     return [outcome if isinstance(outcome, Exception) else next(results) for outcome in outcomes]
 
@@ -270,6 +290,15 @@ def _check(placement: Placement, mailboxes: dict[int, MailboxState]) -> tuple[Pl
     if mailbox is None or placement.owner_id not in (None, mailbox.owner_id):
         raise NoSuchMailbox("the mailbox does not exist")
     return placement, mailbox, mailbox.learn(placement.keywords) if placement.keywords else ()
+
+
+def _take_room(accounts: Mapping[int, Account], copies: Iterable[tuple[MailboxState, NewMessage]]) -> None:
+    """Raises `OverQuota`: then nothing was taken."""
+    needs: dict[int, tuple[int, int]] = {}
+    for mailbox, message in copies:
+        octets, messages = needs.get(mailbox.owner_id, (0, 0))
+        needs[mailbox.owner_id] = (octets + message.summary.size, messages + 1)
+    take(accounts, needs)
 
 
 def _place(

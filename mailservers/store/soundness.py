@@ -14,7 +14,16 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, Sum
 
-from mailservers.models import Expunged, Mailbox, MailboxMessage, Message, MessageData, QueuedMessage
+from mailservers.models import (
+    DomainUsage,
+    Expunged,
+    Mailbox,
+    MailboxMessage,
+    Message,
+    MessageData,
+    QueuedMessage,
+    Usage,
+)
 from mailservers.store.content import file_path
 
 _SEEN = "mailservers_mailboxmessage.flags & 1"
@@ -25,6 +34,7 @@ def find_faults() -> Iterator[str]:
     """Every broken invariant, as a sentence."""
     with transaction.atomic():
         yield from _counters()
+        yield from _usage()
         yield from _numbers()
         yield from _orphans()
         yield from _files()
@@ -50,6 +60,24 @@ def _counters() -> Iterator[str]:
             yield f"mailbox {box.pk}: UID {row['uid']} is in use but UIDNEXT is {box.uid_next}"
         if row["modseq"] > box.highest_modseq:
             yield f"mailbox {box.pk}: a message has modseq {row['modseq']} over {box.highest_modseq}"
+
+
+def _usage() -> Iterator[str]:
+    held = {
+        row["owner"]: (row["o"], row["m"])
+        for row in Mailbox.objects.values("owner").annotate(o=Sum("size"), m=Sum("messages"))
+    }
+    kept = {pk: (octets, messages) for pk, octets, messages in Usage.objects.values_list("pk", "octets", "messages")}
+    for owner_id in sorted(held.keys() | kept.keys()):
+        truth, usage = held.get(owner_id, (0, 0)), kept.get(owner_id, (0, 0))
+        if truth != usage:
+            yield f"user {owner_id}: usage (octets, messages) is {usage}, the mailboxes hold {truth}"
+    domains = Usage.objects.values("owner__domain").annotate(o=Sum("octets"), m=Sum("messages"))
+    sums = {row["owner__domain"]: (row["o"], row["m"]) for row in domains}
+    for domain_id, octets, messages in DomainUsage.objects.values_list("pk", "octets", "messages"):
+        truth = sums.get(domain_id, (0, 0))
+        if (octets, messages) != truth:
+            yield f"domain {domain_id}: usage (octets, messages) is {(octets, messages)}, its users hold {truth}"
 
 
 def _count_where(condition: str) -> dict[int, int]:

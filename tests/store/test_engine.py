@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError
 
 from accounts.models import User
-from mailservers.models import DeliveryEvent, Mailbox, MailboxMessage, Message, MessageData
+from mailservers.models import DeliveryEvent, Mailbox, MailboxMessage, Message, MessageData, Usage
 from mailservers.store.changes import hub
 from mailservers.store.content import file_path, prepare, read_header, read_message
 from mailservers.store.copying import copy, move
@@ -239,3 +239,4 @@ def test_check_finds_what_is_broken(transactional_db: None, make_user, damage) -
     assert list(find_faults())
     Mailbox.objects.all().delete()
     Message.objects.all().delete()
+    Usage.objects.all().delete()
