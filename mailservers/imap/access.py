@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MAX_FAILED_LOGINS = 5  # then the connection is closed
 MAX_SASL_OCTETS = 8192  # a decoded answer
-ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE")
+ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC")
 MECHANISMS = ("PLAIN", "LOGIN")
 
 # RFC 9051 section 6.1.1. APPENDLIMIT, STARTTLS, AUTH= and LOGINDISABLED depend on the settings and the connection.
@@ -45,6 +45,7 @@ CAPABILITIES = (
     "SEARCHRES",
     "WITHIN",
     "CONDSTORE",
+    "QRESYNC",
 )
 
 
@@ -184,7 +185,9 @@ async def enable(session: Session, names: tuple[str, ...]) -> None:
         if session.selected is not None:
             session.selected.first_recent = 0  # IMAP4rev2 has no \\Recent
     session.untagged(" ".join(["ENABLED", *enabled]).encode("ascii"))
-    if "CONDSTORE" in enabled:
+    if "QRESYNC" in enabled:
+        session.qresync = True
+    if "CONDSTORE" in enabled or session.qresync:  # RFC 7162 section 3.2.3
         enable_condstore(session)
 
 

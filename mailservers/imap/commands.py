@@ -20,6 +20,7 @@ from mailservers.formats.imap.lexer import Lexer
 from mailservers.formats.imap.listing import parse_list, parse_lsub, parse_status
 from mailservers.formats.imap.reader import Command
 from mailservers.formats.imap.search import parse_search
+from mailservers.formats.imap.selecting import parse_select
 from mailservers.imap import access, fetching, listing, mailboxes, messages, searching
 from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
 from mailservers.imap.session import Session
@@ -65,8 +66,8 @@ _ROWS = (
     Row("ENABLE", State.SIGNED_IN, args.parse_enable, access.enable),
     Row("NAMESPACE", State.SIGNED_IN, args.parse_nothing, access.namespace),
     Row("IDLE", State.SIGNED_IN, args.parse_nothing, access.idle, is_idle=True),
-    Row("SELECT", State.SIGNED_IN, args.parse_select, mailboxes.select),
-    Row("EXAMINE", State.SIGNED_IN, args.parse_select, partial(mailboxes.select, read_only=True)),
+    Row("SELECT", State.SIGNED_IN, parse_select, mailboxes.select),
+    Row("EXAMINE", State.SIGNED_IN, parse_select, partial(mailboxes.select, read_only=True)),
     Row("CREATE", State.SIGNED_IN, args.parse_create, mailboxes.create),
     Row("DELETE", State.SIGNED_IN, args.parse_mailbox, mailboxes.delete),
     Row("RENAME", State.SIGNED_IN, args.parse_rename, mailboxes.rename),

@@ -25,10 +25,12 @@ from mailservers.formats.imap.fetch import (
     FetchRequest,
     Partial,
 )
+from mailservers.formats.imap.sequences import ranges_of
 from mailservers.formats.imap.writer import literal
 from mailservers.imap.large_messages import LARGE_OCTETS, large_messages
 from mailservers.imap.messages import chosen_uids
 from mailservers.imap.replies import Refusal, Reply
+from mailservers.imap.resync import tell_vanished
 from mailservers.imap.session import Selected, Session, flags_text
 from mailservers.models import Flag
 from mailservers.store.content import read_headers, read_messages
@@ -109,8 +111,13 @@ async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -
     selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
     plan = Plan(request, by_uid)
+    if request.vanished and not (by_uid and session.qresync):
+        raise Refusal("CLIENTBUG", "VANISHED is for UID FETCH after ENABLE QRESYNC", "BAD")
     if plan.with_modseq:
         session.condstore = True  # RFC 7162 section 3.1: CONDSTORE enabling commands
+    if request.vanished and request.changed_since is not None:
+        ranges = ranges_of(uids) if request.messages.saved else request.messages.resolve(selected.uid_next - 1)
+        await tell_vanished(session, request.changed_since, ranges)
     unknown_encoding = False
     found = 0
     for start in range(0, len(uids), ROWS):
@@ -151,7 +158,8 @@ def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, con
     number = selected.view.number_of(uid)
     if not number:
         return False
-    items = [b"UID %d" % uid] if plan.with_uid else []
+    # RFC 7162 section 3.2.4: marks that this FETCH made are told as all others are.
+    items = [b"UID %d" % uid] if plan.with_uid or (marked is not None and session.condstore) else []
     flags, keywords, modseq = (
         (row[_FLAGS], row[_KEYWORDS], row[_MODSEQ])
         if marked is None

@@ -3,11 +3,13 @@
 from array import array
 from dataclasses import dataclass
 
-from mailservers.formats.imap.arguments import SPECIAL_USES, CreateRequest, RenameRequest, SelectRequest
+from mailservers.formats.imap.arguments import SPECIAL_USES, CreateRequest, RenameRequest
+from mailservers.formats.imap.selecting import SelectRequest
 from mailservers.formats.imap.writer import flag_list
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.listing import list_line
 from mailservers.imap.replies import Refusal, Reply
+from mailservers.imap.resync import resynchronise
 from mailservers.imap.session import Selected, Session
 from mailservers.store.engine import store
 from mailservers.store.errors import NoSuchMailbox
@@ -44,6 +46,8 @@ def _open(owner_id: int, name: str, want_children: bool) -> _Opened:
 
 async def select(session: Session, request: SelectRequest, read_only: bool = False) -> Reply:
     """SELECT, EXAMINE. A mailbox that was selected is closed first, whatever becomes of this one."""
+    if request.known is not None and not session.qresync:
+        raise Refusal("CLIENTBUG", "ENABLE QRESYNC comes first", "BAD")
     if session.selected is not None:
         await session.deselect()
         session.untagged(b"OK [CLOSED] Previous mailbox is now closed")
@@ -58,9 +62,11 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
         if not read_only and row.recent_uid < row.uid_next:
             selected.first_recent = await store.call(claim_recent, row.owner_id, row.id)
     session.select(selected)
-    if request.condstore:
+    if request.condstore or request.known is not None:
         session.condstore = True
     _describe(session, selected, opened)
+    if request.known is not None:
+        await resynchronise(session, request.known)
     code, done = (b"READ-ONLY", "EXAMINE") if read_only else (b"READ-WRITE", "SELECT")
     return Reply(f"{done} completed", code)
 

@@ -135,7 +135,7 @@ async def move_command(session: Session, request: CopyRequest, by_uid: bool = Fa
     if code is not None:
         session.untagged(b"OK [%b] Moved" % code)
     await session.announce(expunge=True)
-    return Reply("MOVE completed")
+    return Reply("MOVE completed", _highest_modseq(session) if code is not None else None)
 
 
 def _copyuid(copied: Copied) -> bytes | None:
@@ -165,8 +165,12 @@ async def uid_expunge(session: Session, messages: SequenceSet) -> Reply:
 async def _expunge(session: Session, uids: Sequence[int] | None) -> Reply:
     selected = session.mailbox
     _require_writable(session)
-    modseq, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
-    await session.announce(expunge=True)
-    if gone and session.condstore:
-        return Reply("EXPUNGE completed", b"HIGHESTMODSEQ %d" % max(modseq, selected.seen_modseq))
-    return Reply("EXPUNGE completed")
+    _, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
+    await session.announce(expunge=True, ask=bool(gone))
+    return Reply("EXPUNGE completed", _highest_modseq(session) if gone else None)
+
+
+def _highest_modseq(session: Session) -> bytes | None:
+    """After a command that removed messages: up to where the client now knows the mailbox (RFC 7162
+    section 3.2.7)."""
+    return b"HIGHESTMODSEQ %d" % session.mailbox.seen_modseq if session.condstore else None

@@ -20,6 +20,7 @@ from typing import Protocol
 from django.conf import settings
 
 from accounts.auth.door import Identity
+from mailservers.formats.imap.sequences import write_numbers
 from mailservers.formats.imap.writer import flag_list
 from mailservers.imap.replies import Disconnect
 from mailservers.imap.tracker import View
@@ -144,6 +145,7 @@ class Session:
         "idle_tag",
         "next_line",
         "on_change",
+        "qresync",
         "saved",
         "selected",
         "sink",
@@ -158,6 +160,7 @@ class Session:
         self.selected: Selected | None = None
         self.utf8 = False  # IMAP4rev2 enabled
         self.condstore = False  # a CONDSTORE enabling command was given (RFC 7162 section 3.1)
+        self.qresync = False  # ENABLE QRESYNC: VANISHED for EXPUNGE (RFC 7162 section 3.2.10)
         self.saved: array[int] | None = None  # UIDs of SEARCH RETURN (SAVE), for "$"
         self.idle_tag: bytes | None = None  # the tag of IDLE, while it lasts
         self.tag = b""  # of the command in hand
@@ -271,7 +274,13 @@ class Session:
         selected.told = None
 
     def _announce_expunged(self, selected: Selected) -> None:
-        for number in selected.view.remove_gone():
+        gone = sorted(selected.view.gone or ())
+        numbers = selected.view.remove_gone()
+        if self.qresync:
+            if gone:
+                self.untagged(b"VANISHED " + write_numbers(gone))
+            return
+        for number in numbers:
             self.untagged(b"%d EXPUNGE" % number)
 
     def _announce_new(self, selected: Selected, uids: list[int]) -> None:

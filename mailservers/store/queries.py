@@ -118,6 +118,12 @@ def changes_since(mailbox_id: int, modseq: int) -> ChangesSince | None:
     return ChangesSince(head[0], head[1], rows, list(gone.values_list("uid", flat=True)))
 
 
+def marks_since(mailbox_id: int, modseq: int) -> list[FlagRow]:
+    """The marks that came or changed after `modseq`."""
+    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq)
+    return [FlagRow(*row) for row in places.values_list("uid", "modseq", "flags", "keywords")]
+
+
 def expunged_since(mailbox_id: int, modseq: int) -> list[int]:
     """UIDs expunged after `modseq` (QRESYNC's VANISHED)."""
     gone = Expunged.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq).order_by("uid")

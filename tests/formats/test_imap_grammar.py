@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from mailservers.formats.dates import format_internal_date
 from mailservers.formats.imap import arguments, fetch, listing, mailbox_names, search, sequences, writer
 from mailservers.formats.imap.lexer import BadCharset, BadMailboxName, ImapSyntaxError, Lexer
+from mailservers.formats.imap.selecting import KnownState, SelectRequest, parse_select
 from mailservers.formats.imap.sequences import SequenceSet
 
 # A loaded machine is no failure.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PARSERS = [
     arguments.parse_nothing, arguments.parse_login, arguments.parse_authenticate, arguments.parse_enable,
-    arguments.parse_id, arguments.parse_mailbox, arguments.parse_select, arguments.parse_create,
+    arguments.parse_id, arguments.parse_mailbox, parse_select, arguments.parse_create,
     arguments.parse_rename, arguments.parse_append, arguments.parse_store, arguments.parse_copy,
     arguments.parse_messages, fetch.parse_fetch, search.parse_search, listing.parse_list, listing.parse_lsub,
     listing.parse_status,
@@ -188,7 +189,13 @@ def test_mailboxes_round_trip(name, utf8):
         (arguments.parse_enable, (b" condstore IMAP4rev2 x",), ("CONDSTORE", "IMAP4REV2", "X")),
         (arguments.parse_id, (b" NIL",), ()),
         (arguments.parse_id, (b' ("name" "x" "os" NIL)',), (("name", "x"), ("os", None))),
-        (arguments.parse_select, (b" INBOX (CONDSTORE)",), arguments.SelectRequest("INBOX", True)),
+        (parse_select, (b" INBOX (CONDSTORE)",), SelectRequest("INBOX", True)),
+        (parse_select, (b" x (QRESYNC (67890007 20050715194045000 41,43:211,214:541))",),
+         SelectRequest("x", known=KnownState(67890007, 20050715194045000,
+                                             SequenceSet(((41, 41), (43, 211), (214, 541)))))),
+        (parse_select, (b" x (QRESYNC (1 2 (3:4 7:8)) CONDSTORE)",),
+         SelectRequest("x", True, KnownState(1, 2, None, SequenceSet(((3, 4),)), SequenceSet(((7, 8),))))),
+        (parse_select, (b" x (QRESYNC (1 2))",), SelectRequest("x", known=KnownState(1, 2))),
         (arguments.parse_create, (b" x (USE (\\drafts))",), arguments.CreateRequest("x", ("\\Drafts",))),
         (arguments.parse_rename, (b' a "b c"',), arguments.RenameRequest("a", "b c")),
         (
@@ -233,7 +240,19 @@ def test_arguments(parser, parts, expected):
         (arguments.parse_login, b' a b c'),
         (arguments.parse_enable, b""),
         (arguments.parse_id, b' ("a")'),
-        (arguments.parse_select, b" x (QRESYNC (1 2))"),
+        (parse_select, b" x (QRESYNC (1 2 *))"),
+        (parse_select, b" x (QRESYNC (1 2 1:*))"),
+        (parse_select, b" x (QRESYNC (1 2 $))"),
+        (parse_select, b" x (QRESYNC (0 2))"),
+        (parse_select, b" x (QRESYNC (1))"),
+        (parse_select, b" x (QRESYNC (1 2 1:5 (1,2 3)))"),
+        (parse_select, b" x (QRESYNC (1 2 1:5 (2,1 3,4)))"),
+        (parse_select, b" x (QRESYNC (1 2) QRESYNC (1 2))"),
+        (parse_select, b" x (QRESYNC (1 2)"),
+        (parse_select, b" x (QRESYNC 1 2)"),
+        (parse_select, b" x ()"),
+        (fetch.parse_fetch, b" 1 FLAGS (VANISHED)"),
+        (fetch.parse_fetch, b" 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 2)"),
         (arguments.parse_append, b" x (\\Seen) hello"),
         (arguments.parse_store, b" 1 FLAGS"),
         (arguments.parse_store, b" 1 FLAGS (\\Seen"),

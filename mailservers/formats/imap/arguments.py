@@ -102,27 +102,6 @@ def parse_mailbox(lexer: Lexer) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class SelectRequest:
-    mailbox: str
-    condstore: bool = False
-
-
-def parse_select(lexer: Lexer) -> SelectRequest:
-    """select = "SELECT" SP mailbox [select-params] (RFC 4466, RFC 7162 section 3.1.8)"""
-    lexer.sp()
-    mailbox = lexer.mailbox()
-    condstore = False
-    if lexer.skip(b" ") and lexer.peek():
-        lexer.expect(b"(", "SELECT parameters")
-        if lexer.label("a SELECT parameter") != "CONDSTORE":
-            raise ImapSyntaxError("Unknown SELECT parameter")
-        condstore = True
-        lexer.expect(b")", "a closing parenthesis")
-    lexer.end()
-    return SelectRequest(mailbox, condstore)
-
-
-@dataclass(frozen=True, slots=True)
 class CreateRequest:
     """``uses`` are special-use attributes of CREATE-SPECIAL-USE (RFC 6154 section 3)."""
 

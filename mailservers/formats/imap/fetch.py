@@ -68,6 +68,7 @@ class FetchRequest:
     messages: SequenceSet
     items: tuple[FetchItem, ...]
     changed_since: int | None = None
+    vanished: bool = False
 
 
 _FAST = (Attribute("FLAGS"), Attribute("INTERNALDATE"), Attribute("RFC822.SIZE"))
@@ -92,9 +93,9 @@ def parse_fetch(lexer: Lexer) -> FetchRequest:
     messages = lexer.sequence_set()
     lexer.sp()
     items = _items(lexer)
-    changed_since = _modifiers(lexer) if lexer.peek() == b" " else None
+    changed_since, vanished = _modifiers(lexer) if lexer.peek() == b" " else (None, False)
     lexer.end()
-    return FetchRequest(messages, items, changed_since)
+    return FetchRequest(messages, items, changed_since, vanished)
 
 
 def _items(lexer: Lexer) -> tuple[FetchItem, ...]:
@@ -222,13 +223,24 @@ def _origin(partial: Partial | None) -> bytes:
     return b"<%d>" % partial[0] if partial else b""
 
 
-def _modifiers(lexer: Lexer) -> int | None:
-    """fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")"; only CHANGEDSINCE is known."""
+def _modifiers(lexer: Lexer) -> tuple[int | None, bool]:
+    """fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")": CHANGEDSINCE n, VANISHED."""
     lexer.sp()
     lexer.expect(b"(", "FETCH modifiers")
-    if lexer.label("a FETCH modifier") != "CHANGEDSINCE":
-        raise ImapSyntaxError("Unknown FETCH modifier")
-    lexer.sp()
-    changed_since = lexer.number64()
-    lexer.expect(b")", "a closing parenthesis")
-    return changed_since
+    changed_since: int | None = None
+    vanished = closed = False
+    while not closed:
+        name = lexer.label("a FETCH modifier")
+        if name == "CHANGEDSINCE" and changed_since is None:
+            lexer.sp()
+            changed_since = lexer.number64()
+        elif name == "VANISHED" and not vanished:
+            vanished = True
+        else:
+            raise ImapSyntaxError("Unknown FETCH modifier")
+        closed = lexer.skip(b")")
+        if not closed:
+            lexer.sp()
+    if vanished and changed_since is None:
+        raise ImapSyntaxError("VANISHED needs CHANGEDSINCE")
+    return changed_since, vanished

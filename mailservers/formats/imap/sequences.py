@@ -7,7 +7,7 @@ seq-last-command = "$"
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 STAR = 0  # "*" in a range: the largest number in use
@@ -78,6 +78,20 @@ def merge(ranges: Iterable[tuple[int, int]]) -> Ranges:
         else:
             merged.append((low, high))
     return merged
+
+
+def within(numbers: Iterable[int], ranges: Ranges) -> Iterator[int]:
+    """Those of ascending ``numbers`` that lie in ascending, disjoint ``ranges``."""
+    remaining = iter(ranges)
+    low, high = next(remaining, (1, 0))
+    for number in numbers:
+        while high < number:
+            following = next(remaining, None)
+            if following is None:
+                return
+            low, high = following
+        if number >= low:
+            yield number
 
 
 def ranges_of(numbers: Iterable[int]) -> Ranges:
