@@ -97,13 +97,34 @@ class MailboxMessage(models.Model):
     keywords = models.TextField(default="", blank=True)  # separated by spaces, as first spelt
     internal_date = models.DateTimeField()
     save_date = models.DateTimeField()
+    thread_id = models.BigIntegerField(default=0)  # of the owner's threads; never changes. See store.threads
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("mailbox", "uid"), name="uid_once"),)
         indexes = (
             models.Index(fields=("mailbox", "modseq"), name="place_modseq"),
             models.Index(fields=("mailbox", "-internal_date", "-id"), name="place_date"),
+            models.Index(fields=("thread_id", "mailbox"), name="place_thread"),
         )
+
+
+class ThreadKey(models.Model):
+    """What a message identifier or a base subject stands for: one of the owner's threads.
+
+    The id is a 64-bit digest of owner and text (formats.threads.owner_key): the table is its own index."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    thread_id = models.BigIntegerField()
+    seen_on = models.IntegerField()  # days since 1970, when the key was written
+
+
+class JoinedThread(models.Model):
+    """A thread that turned out to be part of an older one. Messages keep their number; `into_id` was never joined."""
+
+    pk = models.CompositePrimaryKey("owner", "thread_id")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    thread_id = models.BigIntegerField()
+    into_id = models.BigIntegerField()
 
 
 class Expunged(models.Model):

@@ -25,6 +25,7 @@ from mailservers.serving.listener import Listener, Service, bind
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.soundness import left_over_files
+from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ SERVICE_MODULES = {
     "pop3": "mailservers.pop3.server",
 }
 LEFT_OVER_AFTER_S = 3600.0  # a file that no message names may belong to a transaction still under way
+FORGETTING_EVERY_S = 24 * 3600.0  # threads without messages
 WEB_ENDS_WITHIN_S = 2
 
 
@@ -58,6 +60,7 @@ class ServingProcess:
     _web: EmbeddedWeb | None = None
     _web_task: asyncio.Task[None] | None = None
     _sweep: asyncio.Task[None] | None = None
+    _forgetting: asyncio.Task[None] | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
@@ -76,6 +79,7 @@ class ServingProcess:
         self._strengthening = Strengthening()
         await self._strengthening.start()
         self._sweep = asyncio.create_task(_sweep_left_over_files(), name="left-over files")
+        self._forgetting = asyncio.create_task(_forget_threads(), name="empty threads")
 
     async def _start_mail(self) -> None:
         tls = server_context()
@@ -120,6 +124,8 @@ class ServingProcess:
         """Messages in hand finish or are answered 421; everything acknowledged is on disk."""
         if self._sweep is not None:
             self._sweep.cancel()
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         if self._web is not None:
             self._web.should_exit = True
         await _all_within_reason(self._stopping())
@@ -161,3 +167,13 @@ async def _sweep_left_over_files() -> None:
         except Exception:
             log.warning("looking for left-over files failed", exc_info=True)
         await asyncio.sleep(3600)
+
+
+async def _forget_threads() -> None:
+    while True:
+        await asyncio.sleep(FORGETTING_EVERY_S)
+        try:
+            for owner_id in await store.read(owners_with_empty_threads):
+                await store.call(forget_empty_threads, owner_id)
+        except Exception:
+            log.warning("forgetting empty threads failed", exc_info=True)

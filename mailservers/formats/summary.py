@@ -12,6 +12,7 @@ from .envelope import bodystructure, envelope_of
 from .headers import unfold
 from .mime import Part, dump_parts, scan_with_fields
 from .text import part_text
+from .threads import ThreadKeys, thread_keys
 
 MAX_LINE_CHARACTERS = 998  # of the decoded header values kept for lists
 MAX_REFERENCES = 50
@@ -51,6 +52,7 @@ class Summary:
     date: datetime | None
     preview: str
     has_attachment: bool
+    thread_keys: ThreadKeys
 
 
 def summarise(raw: bytes) -> Summary:
@@ -59,24 +61,30 @@ def summarise(raw: bytes) -> Summary:
     lists = _address_lists(fields)
     author = next((a for a in lists.get(b"from", []) if a.is_mailbox), None)
     sent = parse_date(unfold(fields[b"date"])) if b"date" in fields else None
+    sha256 = hashlib.sha256(raw).digest()
+    subject = _one_line(decode_words(fields.get(b"subject", b"")))
+    message_id = _first_id(fields.get(b"message-id"))
+    in_reply_to = _first_id(fields.get(b"in-reply-to"))
+    references = _ids(fields.get(b"references"))
     return Summary(
-        sha256=hashlib.sha256(raw).digest(),
+        sha256=sha256,
         size=len(raw),
         header_size=root.body_start,
         envelope=envelope_of(fields, lists),
         bodystructure=bodystructure(raw, root),
         parts=dump_parts(root),
-        subject=_one_line(decode_words(fields.get(b"subject", b""))),
+        subject=subject,
         from_name=_one_line(author.name) if author else "",
         from_address=_one_line(author.spec) if author else "",
         to=_people(lists.get(b"to", [])),
         cc=_people(lists.get(b"cc", [])),
-        message_id=_first_id(fields.get(b"message-id")),
-        in_reply_to=_first_id(fields.get(b"in-reply-to")),
-        references=_ids(fields.get(b"references")),
+        message_id=message_id,
+        in_reply_to=in_reply_to,
+        references=references,
         date=sent.astimezone(UTC) if sent else None,
         preview=_preview(raw, root),
         has_attachment=has_attachment(root),
+        thread_keys=thread_keys(message_id, in_reply_to, references, subject, sha256),
     )
 
 

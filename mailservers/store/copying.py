@@ -10,6 +10,7 @@ from mailservers.store.errors import NoSuchMailbox
 from mailservers.store.placing import MailboxState, lock_mailboxes, save_mailboxes
 from mailservers.store.quota import lock_accounts, take
 from mailservers.store.removing import CHUNK, remove_places, select_places
+from mailservers.store.threads import assign_to_stored
 from mailservers.store.transaction import Transaction
 
 
@@ -54,14 +55,14 @@ def _lock(owner_id: int, mailbox_id: int, target_id: int) -> tuple[MailboxState,
 
 
 def _copy(tx: Transaction, source: MailboxState, target: MailboxState, uids: Sequence[int]) -> Copied:
-    columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__size")
+    columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__size", "thread_id")
     wanted = sorted(set(uids))
     rows: list[MailboxMessage] = []
     source_uids: list[int] = []
     modseq = target.advance() if wanted else target.modseq
     for start in range(0, len(wanted), CHUNK):
         places = MailboxMessage.objects.filter(mailbox_id=source.id, uid__in=wanted[start : start + CHUNK])
-        for uid, message_id, flags, keywords, date, size in places.order_by("uid").values_list(*columns):
+        for uid, message_id, flags, keywords, date, size, thread in places.order_by("uid").values_list(*columns):
             source_uids.append(uid)
             target.count(flags, size)
             rows.append(
@@ -74,8 +75,13 @@ def _copy(tx: Transaction, source: MailboxState, target: MailboxState, uids: Seq
                     keywords=" ".join(target.learn(keywords.split())),
                     internal_date=date,
                     save_date=tx.now,
+                    thread_id=thread,
                 )
             )
             target.uid_next += 1
+    if source.owner_id != target.owner_id:  # threads are the owner's own
+        threads = assign_to_stored(tx, target.owner_id, [row.message_id for row in rows])
+        for row in rows:
+            row.thread_id = threads[row.message_id]
     MailboxMessage.objects.bulk_create(rows, batch_size=CHUNK)
     return Copied(target.uid_validity, source_uids, [row.uid for row in rows], source.modseq)

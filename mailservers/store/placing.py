@@ -27,6 +27,7 @@ from mailservers.store.engine import bulk, store
 from mailservers.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from mailservers.store.inserting import insert
 from mailservers.store.quota import Account, lock_accounts, save_usage, take
+from mailservers.store.threads import Newcomer, assign_threads
 from mailservers.store.transaction import Event, Transaction
 
 MAX_KEYWORDS = 200  # different ones in a mailbox
@@ -211,13 +212,13 @@ def write_deliveries(tx: Transaction, deliveries: list[Delivery]) -> list[list[P
         else:
             outcomes.append([])
     ids = store_contents(tx, [delivery.message for delivery, _ in accepted])
-    rows: list[PlaceRow] = []
+    places = NewPlaces()
     placed: list[list[Placed]] = []
     for delivery, checked in accepted:
         message_id = ids[delivery.message.summary.sha256]
-        placed.append([_place(tx, rows, message_id, delivery.message, *c) for c in checked])
+        placed.append([_place(tx, places, message_id, delivery.message, *c) for c in checked])
         tx.events.extend(delivery.events)
-    insert(MailboxMessage, _PLACE_COLUMNS, rows)
+    places.write(tx)
     save_mailboxes(tx, mailboxes.values(), accounts)
     _queue(tx, [(ids[d.message.summary.sha256], d.queue) for d, _ in accepted if d.queue])
     results = iter(placed)
@@ -252,12 +253,12 @@ def write_appends(tx: Transaction, appends: list[Append]) -> list[list[Placed] |
     accounts = lock_accounts(m.owner_id for m in mailboxes.values())
     accepted: list[tuple[Append, list[tuple[Placement, MailboxState, tuple[str, ...]]]]] = []
     for item in appends:
-        places = [
+        wanted = [
             Placement(item.mailbox_id, flags, keywords, date, item.owner_id)
             for _, flags, keywords, date in item.messages
         ]
         try:
-            checked = [_check(p, mailboxes) for p in places]
+            checked = [_check(p, mailboxes) for p in wanted]
             _take_room(accounts, [(mailboxes[item.mailbox_id], message) for message, *_ in item.messages])
             accepted.append((item, checked))
         except (NoSuchMailbox, TooManyKeywords, OverQuota) as error:
@@ -267,22 +268,44 @@ def write_appends(tx: Transaction, appends: list[Append]) -> list[list[Placed] |
         else:
             outcomes.append([])
     ids = store_contents(tx, [m for item, _ in accepted for m, *_ in item.messages])
-    rows: list[PlaceRow] = []
+    places = NewPlaces()
     placed = [
         [
-            _place(tx, rows, ids[message.summary.sha256], message, *check)
+            _place(tx, places, ids[message.summary.sha256], message, *check)
             for (message, *_), check in zip(item.messages, checked, strict=True)
         ]
         for item, checked in accepted
     ]
-    insert(MailboxMessage, _PLACE_COLUMNS, rows)
+    places.write(tx)
     save_mailboxes(tx, mailboxes.values(), accounts)
     results = iter(placed)
     return [outcome if isinstance(outcome, Exception) else next(results) for outcome in outcomes]
 
 
 PlaceRow = tuple[int, int, int, int, int, str, datetime, datetime]
-_PLACE_COLUMNS = ("mailbox_id", "uid", "message_id", "modseq", "flags", "keywords", "internal_date", "save_date")
+_PLACE_COLUMNS = (
+    "mailbox_id",
+    "uid",
+    "message_id",
+    "modseq",
+    "flags",
+    "keywords",
+    "internal_date",
+    "save_date",
+    "thread_id",
+)
+
+
+@dataclass(slots=True)
+class NewPlaces:
+    """The places of a batch, threaded and written together."""
+
+    rows: list[PlaceRow] = field(default_factory=list)
+    newcomers: list[Newcomer] = field(default_factory=list)
+
+    def write(self, tx: Transaction) -> None:
+        threads = assign_threads(tx, self.newcomers)
+        insert(MailboxMessage, _PLACE_COLUMNS, [(*row, t) for row, t in zip(self.rows, threads, strict=True)])
 
 
 def _check(placement: Placement, mailboxes: dict[int, MailboxState]) -> tuple[Placement, MailboxState, tuple[str, ...]]:
@@ -303,7 +326,7 @@ def _take_room(accounts: Mapping[int, Account], copies: Iterable[tuple[MailboxSt
 
 def _place(
     tx: Transaction,
-    rows: list[PlaceRow],
+    places: NewPlaces,
     message_id: int,
     message: NewMessage,
     placement: Placement,
@@ -314,7 +337,8 @@ def _place(
     mailbox.uid_next += 1
     modseq = mailbox.advance()
     mailbox.count(placement.flags, message.summary.size)
-    rows.append(
+    places.newcomers.append(Newcomer(mailbox.owner_id, message_id, message.summary.thread_keys))
+    places.rows.append(
         (
             mailbox.id,
             uid,

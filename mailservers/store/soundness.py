@@ -25,6 +25,7 @@ from mailservers.models import (
     Usage,
 )
 from mailservers.store.content import file_path
+from mailservers.store.threads import find_thread_faults
 
 _SEEN = "mailservers_mailboxmessage.flags & 1"
 _DELETED = "mailservers_mailboxmessage.flags & 8"
@@ -38,6 +39,7 @@ def find_faults() -> Iterator[str]:
         yield from _numbers()
         yield from _orphans()
         yield from _files()
+        yield from find_thread_faults()
 
 
 def _counters() -> Iterator[str]:
