@@ -46,6 +46,10 @@ CAPABILITIES = (
     "WITHIN",
     "CONDSTORE",
     "QRESYNC",
+    "MULTIAPPEND",
+    "BINARY",
+    "CATENATE",
+    "REPLACE",
 )
 
 

@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any
 
 from mailservers.formats.imap import arguments as args
+from mailservers.formats.imap.appending import parse_append, parse_replace
 from mailservers.formats.imap.fetch import parse_fetch
 from mailservers.formats.imap.lexer import Lexer
 from mailservers.formats.imap.listing import parse_list, parse_lsub, parse_status
 from mailservers.formats.imap.reader import Command
 from mailservers.formats.imap.search import parse_search
 from mailservers.formats.imap.selecting import parse_select
-from mailservers.imap import access, fetching, listing, mailboxes, messages, searching
+from mailservers.imap import access, appending, fetching, listing, mailboxes, messages, searching
 from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
 from mailservers.imap.session import Session
 
@@ -76,7 +77,7 @@ _ROWS = (
     Row("LIST", State.SIGNED_IN, parse_list, listing.list_command),
     Row("LSUB", State.SIGNED_IN, parse_lsub, listing.lsub),
     Row("STATUS", State.SIGNED_IN, parse_status, listing.status),
-    Row("APPEND", State.SIGNED_IN, args.parse_append, messages.append_command),
+    Row("APPEND", State.SIGNED_IN, parse_append, appending.append_command),
     Row("CHECK", State.SELECTED, args.parse_nothing, access.noop),
     Row("CLOSE", State.SELECTED, args.parse_nothing, mailboxes.close),
     Row("UNSELECT", State.SELECTED, args.parse_nothing, mailboxes.unselect),
@@ -86,12 +87,14 @@ _ROWS = (
     Row("STORE", State.SELECTED, args.parse_store, messages.store_command, expunge=False),
     Row("COPY", State.SELECTED, args.parse_copy, messages.copy_command),
     Row("MOVE", State.SELECTED, args.parse_copy, messages.move_command),
+    Row("REPLACE", State.SELECTED, parse_replace, appending.replace_command),
     Row("UID EXPUNGE", State.SELECTED, args.parse_messages, messages.uid_expunge),
     Row("UID SEARCH", State.SELECTED, parse_search, _uid(searching.search, by_uid=True)),
     Row("UID FETCH", State.SELECTED, parse_fetch, _uid(fetching.fetch, by_uid=True)),
     Row("UID STORE", State.SELECTED, args.parse_store, _uid(messages.store_command, by_uid=True)),
     Row("UID COPY", State.SELECTED, args.parse_copy, _uid(messages.copy_command, by_uid=True)),
     Row("UID MOVE", State.SELECTED, args.parse_copy, _uid(messages.move_command, by_uid=True)),
+    Row("UID REPLACE", State.SELECTED, parse_replace, _uid(appending.replace_command, by_uid=True)),
 )
 COMMANDS = {row.name: row for row in _ROWS}
 

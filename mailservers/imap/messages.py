@@ -1,20 +1,18 @@
-"""Commands that change messages: APPEND, STORE, COPY, MOVE, EXPUNGE (RFC 9051 sections 6.3.12 and 6.4)."""
+"""Commands that change messages: STORE, COPY, MOVE, EXPUNGE (RFC 9051 section 6.4)."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
 
-from mailservers.formats.imap.arguments import AppendRequest, CopyRequest, StoreRequest
+from mailservers.formats.imap.arguments import CopyRequest, StoreRequest
 from mailservers.formats.imap.sequences import SequenceSet, write_numbers, write_numbers_in_order
 from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import SYSTEM_FLAG_BITS, Session
-from mailservers.store.content import prepare_async
 from mailservers.store.copying import Copied, copy, move
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, FlagsStored, store_flags
-from mailservers.store.placing import Append, append
 from mailservers.store.removing import expunge
 
 STORE_CHUNK = 2000  # messages changed in one transaction
@@ -37,20 +35,9 @@ def split_flags(flags: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     return bits, tuple(flag for flag in flags if not flag.startswith("\\"))
 
 
-def _require_writable(session: Session) -> None:
+def require_writable(session: Session) -> None:
     if session.mailbox.read_only:
         raise Refusal("CANNOT", "The mailbox is open read-only")
-
-
-async def append_command(session: Session, request: AppendRequest) -> Reply:
-    """APPEND: OK only after the message is durably stored."""
-    target = await target_mailbox(session, request.mailbox)
-    flags, keywords = split_flags(request.flags)
-    message = await prepare_async(request.message)
-    (placed,) = await store.call(
-        append, Append(session.user_id, target.id, [(message, flags, keywords, request.internal_date)])
-    )
-    return Reply("APPEND completed", b"APPENDUID %d %d" % (placed.uid_validity, placed.uid))
 
 
 # ------------------------------------------------------------------ flags
@@ -60,7 +47,7 @@ async def store_command(session: Session, request: StoreRequest, by_uid: bool = 
     """STORE and UID STORE, with UNCHANGEDSINCE (RFC 7162 section 3.1.3)."""
     selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
-    _require_writable(session)
+    require_writable(session)
     if request.unchanged_since is not None:
         session.condstore = True
     flags, keywords = split_flags(request.flags)
@@ -128,14 +115,14 @@ async def move_command(session: Session, request: CopyRequest, by_uid: bool = Fa
     """MOVE and UID MOVE (RFC 6851): COPYUID in an untagged OK, then the EXPUNGEs."""
     selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
-    _require_writable(session)
+    require_writable(session)
     target = await target_mailbox(session, request.mailbox)
     moved = await store.call(move, selected.owner_id, selected.mailbox_id, uids, target.id)
     code = _copyuid(moved)
     if code is not None:
         session.untagged(b"OK [%b] Moved" % code)
     await session.announce(expunge=True)
-    return Reply("MOVE completed", _highest_modseq(session) if code is not None else None)
+    return Reply("MOVE completed", highest_modseq(session) if code is not None else None)
 
 
 def _copyuid(copied: Copied) -> bytes | None:
@@ -164,13 +151,13 @@ async def uid_expunge(session: Session, messages: SequenceSet) -> Reply:
 
 async def _expunge(session: Session, uids: Sequence[int] | None) -> Reply:
     selected = session.mailbox
-    _require_writable(session)
+    require_writable(session)
     _, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
     await session.announce(expunge=True, ask=bool(gone))
-    return Reply("EXPUNGE completed", _highest_modseq(session) if gone else None)
+    return Reply("EXPUNGE completed", highest_modseq(session) if gone else None)
 
 
-def _highest_modseq(session: Session) -> bytes | None:
+def highest_modseq(session: Session) -> bytes | None:
     """After a command that removed messages: up to where the client now knows the mailbox (RFC 7162
     section 3.2.7)."""
     return b"HIGHESTMODSEQ %d" % session.mailbox.seen_modseq if session.condstore else None

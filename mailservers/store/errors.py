@@ -41,3 +41,7 @@ class TooManyKeywords(StoreError):
 
 class OverQuota(StoreError):
     pass
+
+
+class NoSuchMessage(StoreError):
+    """The message to be acted on has been expunged."""

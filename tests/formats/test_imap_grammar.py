@@ -8,6 +8,14 @@ from hypothesis import strategies as st
 
 from mailservers.formats.dates import format_internal_date
 from mailservers.formats.imap import arguments, fetch, listing, mailbox_names, search, sequences, writer
+from mailservers.formats.imap.appending import (
+    AppendMessage,
+    AppendRequest,
+    ReplaceRequest,
+    Url,
+    parse_append,
+    parse_replace,
+)
 from mailservers.formats.imap.lexer import BadCharset, BadMailboxName, ImapSyntaxError, Lexer
 from mailservers.formats.imap.selecting import KnownState, SelectRequest, parse_select
 from mailservers.formats.imap.sequences import SequenceSet
@@ -17,7 +25,7 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 PARSERS = [
     arguments.parse_nothing, arguments.parse_login, arguments.parse_authenticate, arguments.parse_enable,
     arguments.parse_id, arguments.parse_mailbox, parse_select, arguments.parse_create,
-    arguments.parse_rename, arguments.parse_append, arguments.parse_store, arguments.parse_copy,
+    arguments.parse_rename, parse_append, parse_replace, arguments.parse_store, arguments.parse_copy,
     arguments.parse_messages, fetch.parse_fetch, search.parse_search, listing.parse_list, listing.parse_lsub,
     listing.parse_status,
 ]  # fmt: skip
@@ -199,11 +207,33 @@ def test_mailboxes_round_trip(name, utf8):
         (arguments.parse_create, (b" x (USE (\\drafts))",), arguments.CreateRequest("x", ("\\Drafts",))),
         (arguments.parse_rename, (b' a "b c"',), arguments.RenameRequest("a", "b c")),
         (
-            arguments.parse_append,
+            parse_append,
             (b' x (\\seen $Fwd) " 1-Feb-2020 10:11:12 +0100" ~', b"\0x", b""),
-            arguments.AppendRequest(
-                "x", ("\\Seen", "$Fwd"), datetime(2020, 2, 1, 9, 11, 12, tzinfo=UTC), b"\0x"
+            AppendRequest(
+                "x",
+                (AppendMessage(("\\Seen", "$Fwd"), datetime(2020, 2, 1, 9, 11, 12, tzinfo=UTC), (b"\0x",), True),),
             ),
+        ),
+        (
+            parse_append,
+            (b" x ", b"one", b" (\\Draft) ", b"two", b" "),
+            AppendRequest("x", (AppendMessage((), None, (b"one",)), AppendMessage(("\\Draft",), None, (b"two",)))),
+        ),
+        (
+            parse_append,
+            (b" ", b"x", b' CATENATE (URL "/Drafts/;UID=1" text ', b"t", b" URL a) CATENATE (TEXT ", b"", b")"),
+            AppendRequest(
+                "x",
+                (
+                    AppendMessage((), None, (Url(b"/Drafts/;UID=1"), b"t", Url(b"a"))),
+                    AppendMessage((), None, (b"",)),
+                ),
+            ),
+        ),
+        (
+            parse_replace,
+            (b" 4 x (\\Seen) ", b"m", b""),
+            ReplaceRequest(SequenceSet(((4, 4),)), "x", AppendMessage(("\\Seen",), None, (b"m",))),
         ),
         (
             arguments.parse_store,
@@ -253,7 +283,16 @@ def test_arguments(parser, parts, expected):
         (parse_select, b" x ()"),
         (fetch.parse_fetch, b" 1 FLAGS (VANISHED)"),
         (fetch.parse_fetch, b" 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 2)"),
-        (arguments.parse_append, b" x (\\Seen) hello"),
+        (parse_append, b" x (\\Seen) hello"),
+        (parse_append, b" x"),
+        (parse_append, b" x CATENATE ()"),
+        (parse_append, b" x CATENATE (URL a"),
+        (parse_append, b" x CATENATE (TEXT a)"),
+        (parse_append, b" x CATENATE (MAIL a)"),
+        (parse_replace, b" 1:2 x CATENATE (URL a)"),
+        (parse_replace, b" 1,2 x CATENATE (URL a)"),
+        (parse_replace, b" $ x CATENATE (URL a)"),
+        (parse_replace, b" 1 CATENATE (URL a)"),
         (arguments.parse_store, b" 1 FLAGS"),
         (arguments.parse_store, b" 1 FLAGS (\\Seen"),
         (arguments.parse_store, b" 1 FLAGS (\\Seen  x)"),

@@ -366,7 +366,7 @@ async def test_append(client):
         C: c APPEND INBOX {99999999}
         S: c NO [TOOBIG] Message too large
         C: d APPEND INBOX hello
-        S: d BAD Expected a literal
+        S: d BAD Expected a literal or CATENATE
         C: e APPEND INBOX "31-Feb-2020 10:00:00 +0000" {1+}
         C: x
         S: e BAD Invalid date and time

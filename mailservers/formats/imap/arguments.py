@@ -5,7 +5,6 @@ name, reads to the end of the command, and gives a frozen value.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from .lexer import MAX_NUMBER64, ImapSyntaxError, Lexer
 from .sequences import SequenceSet
@@ -140,35 +139,6 @@ def parse_rename(lexer: Lexer) -> RenameRequest:
     new = lexer.mailbox()
     lexer.end()
     return RenameRequest(old, new)
-
-
-@dataclass(frozen=True, slots=True)
-class AppendRequest:
-    mailbox: str
-    flags: tuple[str, ...]
-    internal_date: datetime | None
-    message: bytes
-
-
-def parse_append(lexer: Lexer) -> AppendRequest:
-    """append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
-
-    Deviation: NUL is taken in a plain literal as in a literal8; the message is kept as it came.
-    """
-    lexer.sp()
-    mailbox = lexer.mailbox()
-    lexer.sp()
-    flags: tuple[str, ...] = ()
-    if lexer.peek() == b"(":
-        flags = lexer.flag_list()
-        lexer.sp()
-    internal_date = None
-    if lexer.peek() == b'"':
-        internal_date = lexer.date_time()
-        lexer.sp()
-    message = lexer.literal(nul_allowed=True)
-    lexer.end()
-    return AppendRequest(mailbox, flags, internal_date, message)
 
 
 @dataclass(frozen=True, slots=True)

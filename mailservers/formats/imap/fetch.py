@@ -125,6 +125,16 @@ def _item(lexer: Lexer) -> FetchItem:
     return item
 
 
+def parse_section(text: bytes) -> BodySection:
+    """A section on its own, as in URLs: ``1.2``, ``HEADER.FIELDS (Subject)``. Raises ImapSyntaxError."""
+    lexer = Lexer((b"[" + text + b"]",))
+    section = _body(lexer, peek=True)
+    if section.partial is not None:
+        raise ImapSyntaxError("Unexpected partial")
+    lexer.end()
+    return section
+
+
 def _body(lexer: Lexer, peek: bool) -> BodySection:
     """section = "[" [section-spec] "]" """
     lexer.expect(b"[", "a section")

@@ -90,6 +90,11 @@ class Lexer:
         if self.peek():
             raise ImapSyntaxError("Unexpected text after the arguments")
 
+    @property
+    def at_end(self) -> bool:
+        """Nothing is left but, maybe, the trailing space that ``end`` forgives."""
+        return self._index + 1 == len(self._parts) and self.text[self.pos :] in (b"", b" ")
+
     def match(self, pattern: re.Pattern[bytes], what: str) -> re.Match[bytes]:
         match = pattern.match(self.text, self.pos)
         if match is None:
@@ -115,6 +120,10 @@ class Lexer:
         if following == LITERAL:
             return self.literal(nul_allowed=False)
         raise ImapSyntaxError(f"Expected {what}")
+
+    def at_literal8(self) -> bool:
+        """Whether the literal that is next is a literal8."""
+        return self.peek() == LITERAL and self.text[self.pos :] == b"~"
 
     def literal(self, nul_allowed: bool) -> bytes:
         """literal / literal8; NUL only where the caller can store it."""

@@ -27,6 +27,7 @@ _HEAD = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]+) (?:(UID) )?([A-Za-z0-9.
 _TAG = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]+)(?= |\Z)")
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}\Z")
 _LITERAL_TAIL_OCTETS = 32  # enough of an overlong line to see a literal announced at its end
+_MESSAGE_AFTER = {b"APPEND": 1, b"REPLACE": 2}  # arguments before a message may come
 _TAG_OCTETS = 1024  # a longer tag is not echoed
 
 
@@ -263,14 +264,18 @@ class CommandReader:
         elif size > max(limits.literal_octets, append):
             self._reject(Rejected(_tag_of(self._parts[0]), "BAD", "TOOBIG", "Literal too large"))
         elif self._literal_octets + size > limits.literals_octets + append:
-            self._reject(Rejected(_tag_of(self._parts[0]), "BAD", "TOOBIG", "Too much in literals"))
+            status = "NO" if append else "BAD"
+            self._reject(Rejected(_tag_of(self._parts[0]), status, "TOOBIG", "Too much in literals"))
 
     def _before_message(self) -> bool:
-        """True where the literal announced is the message of an APPEND, not its mailbox name."""
+        """True where the literal announced is (part of) a message of APPEND or REPLACE, not a mailbox name."""
         head = _HEAD.match(self._parts[0])
-        if head is None or head[2] or head[3].upper() != b"APPEND":
+        if head is None:
             return False
-        return len(self._parts) > 1 or self._parts[0][head.end() :].strip(b" ~") != b""
+        words_before = _MESSAGE_AFTER.get(head[3].upper())
+        if words_before is None or (head[2] and head[3].upper() == b"APPEND"):
+            return False
+        return len(self._parts) > 1 or len(self._parts[0][head.end() :].rstrip(b"~").split()) >= words_before
 
     def _finish(self) -> Event:
         event: Event

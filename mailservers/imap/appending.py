@@ -1,0 +1,126 @@
+"""APPEND with all its forms, and REPLACE (RFC 9051 section 6.3.12, RFC 3502, RFC 3516, RFC 4469, RFC 8508).
+
+All messages of a command are stored in one transaction or none is; OK is said only after it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+
+from mailservers.formats import mime
+from mailservers.formats.binary_content import NotEncodable, without_nul
+from mailservers.formats.imap.appending import AppendMessage, AppendRequest, ReplaceRequest, Url
+from mailservers.formats.imap.sequences import write_numbers_in_order
+from mailservers.formats.imap.urls import BadUrl, MessageUrl, parse_message_url
+from mailservers.imap.large_messages import large_messages
+from mailservers.imap.mailboxes import target_mailbox
+from mailservers.imap.messages import chosen_uids, highest_modseq, require_writable, split_flags
+from mailservers.imap.replies import Refusal, Reply
+from mailservers.imap.session import Session
+from mailservers.store.content import NewMessage, prepare_async
+from mailservers.store.engine import store
+from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMessage
+from mailservers.store.placing import Append, Placed, append
+from mailservers.store.queries import fetch_rows, mailbox_by_name
+from mailservers.store.replacing import replace
+
+Prepared = tuple[NewMessage, int, tuple[str, ...], datetime | None]
+
+
+async def append_command(session: Session, request: AppendRequest) -> Reply:
+    """APPEND: one message or several (MULTIAPPEND), from literals or from parts (CATENATE)."""
+    target = await target_mailbox(session, request.mailbox)
+    messages = [await _prepare(session, message) for message in request.messages]
+    placed = await store.call(append, Append(session.user_id, target.id, messages))
+    return Reply("APPEND completed", _appenduid(placed))
+
+
+async def replace_command(session: Session, request: ReplaceRequest, by_uid: bool = False) -> Reply:
+    """REPLACE and UID REPLACE. APPENDUID comes before the EXPUNGE (RFC 8508 section 4.3)."""
+    selected = session.mailbox
+    uids = chosen_uids(session, request.message, by_uid)
+    if not uids:
+        raise Refusal("NONEXISTENT", "The message to be replaced does not exist")
+    require_writable(session)
+    target = await target_mailbox(session, request.mailbox)
+    message = await _prepare(session, request.replacement)
+    new = Append(session.user_id, target.id, [message])
+    try:
+        placed = await store.call(replace, selected.owner_id, selected.mailbox_id, uids[0], new)
+    except NoSuchMessage as error:
+        raise Refusal("EXPUNGEISSUED", "The message to be replaced no longer exists") from error
+    session.untagged(b"OK [%b] Replacement message ready" % _appenduid([placed]))
+    await session.announce(expunge=True, ask=True)
+    return Reply("REPLACE completed", highest_modseq(session))
+
+
+def _appenduid(placed: Sequence[Placed]) -> bytes:
+    """resp-code-apnd = "APPENDUID" SP nz-number SP append-uid"""
+    return b"APPENDUID %d %b" % (placed[0].uid_validity, write_numbers_in_order(place.uid for place in placed))
+
+
+async def _prepare(session: Session, message: AppendMessage) -> Prepared:
+    octets = await _octets(session, message.parts)
+    if not octets:
+        raise Refusal(None, "The message is empty")  # RFC 3502 section 6.3.11: how a client cancels
+    if message.is_binary:
+        try:
+            octets = await store.read(without_nul, octets) if b"\0" in octets else octets
+        except NotEncodable as error:
+            raise Refusal("UNKNOWN-CTE", "NUL outside of a part's body") from error
+    flags, keywords = split_flags(message.flags)
+    return await prepare_async(octets), flags, keywords, message.internal_date
+
+
+async def _octets(session: Session, parts: Sequence[bytes | Url]) -> bytes:
+    """The parts, one after the other. Raises a Refusal [TOOBIG] or [BADURL]."""
+    if len(parts) == 1 and isinstance(parts[0], bytes):
+        return parts[0]
+    pieces: list[bytes] = []
+    room = settings.MESSAGE_SIZE_LIMIT
+    for part in parts:
+        piece = part if isinstance(part, bytes) else await _fetch(session, part.url)
+        room -= len(piece)
+        if room < 0:
+            raise Refusal("TOOBIG", "The message would be too large")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _fetch(session: Session, url: bytes) -> bytes:
+    """What a URL stands for (RFC 4469 section 3); \\Seen is not set."""
+    selected = session.selected
+    try:
+        wanted = parse_message_url(url, selected.name if selected else "")
+        mailbox = wanted.mailbox or (selected.name if selected else "")
+        return await store.read(_read, session.user_id, mailbox, wanted)
+    except (BadUrl, NoSuchMailbox, NoSuchMessage, InvalidMailboxName) as error:
+        text = url.decode("ascii", "replace").replace("]", "%5D")
+        printable = "".join(c if " " <= c <= "~" else "?" for c in text)
+        raise Refusal(f"BADURL {printable}", "The message or part does not exist") from error
+
+
+def _read(owner_id: int, mailbox: str, wanted: MessageUrl) -> bytes:
+    """In a reader thread. Raises BadUrl, NoSuchMailbox, NoSuchMessage."""
+    row = mailbox_by_name(owner_id, mailbox)
+    if wanted.uid_validity not in (None, row.uid_validity):
+        raise BadUrl("another UIDVALIDITY")
+    found = fetch_rows(row.id, [wanted.uid], ("message_id", "message__parts"))
+    data = large_messages.read(found[0][0]) if found else None
+    if data is None:
+        raise NoSuchMessage("the message does not exist")
+    section = wanted.section
+    if section is not None:
+        part = mime.section(
+            data,
+            mime.load_parts(found[0][1]),
+            section.part,
+            "HEADER" if section.what.startswith("HEADER") else section.what,
+        )
+        if part is None:
+            raise BadUrl("no such part")
+        data = mime.header_fields(part, section.fields, section.what.endswith(".NOT")) if section.fields else part
+    return data[wanted.offset : wanted.offset + wanted.count]
