@@ -74,6 +74,7 @@ TLS_KEY_FILE = env.str("POSTROOM_TLS_KEY_FILE", default="")
 MESSAGE_SIZE_LIMIT = env.int("POSTROOM_MESSAGE_SIZE_LIMIT", default=50 * 1024 * 1024)  # octets
 MAX_RECIPIENTS = env.int("POSTROOM_MAX_RECIPIENTS", default=1000)  # a transaction; RFC 5321 4.5.3.1.8 asks 100
 MAX_RECEIVED = env.int("POSTROOM_MAX_RECEIVED", default=50)  # Received fields: more is a loop (RFC 5321 6.3)
+FUTURE_RELEASE_MAX_S = env.int("POSTROOM_FUTURE_RELEASE_MAX", default=30 * 24 * 3600)  # RFC 4865: held at most
 SMTP_TIMEOUT_S = env.int("POSTROOM_SMTP_TIMEOUT", default=300)  # RFC 5321 4.5.3.2.7
 IMAP_LOGIN_TIMEOUT_S = env.int("POSTROOM_IMAP_LOGIN_TIMEOUT", default=60)
 IMAP_IDLE_TIMEOUT_S = env.int("POSTROOM_IMAP_IDLE_TIMEOUT", default=30 * 60)  # RFC 9051 5.4: at least 30 min
@@ -105,6 +106,7 @@ QUEUE_DELAY_NOTICE_S = env.int("POSTROOM_QUEUE_DELAY_NOTICE", default=4 * 3600) 
 OUTBOUND_PORT = env.int("POSTROOM_OUTBOUND_PORT", default=25)  # of hosts found by MX
 OUTBOUND_ALLOW_PRIVATE = env.bool("POSTROOM_OUTBOUND_ALLOW_PRIVATE", default=False)  # MX may be in private networks
 OUTBOUND_DNS_SERVERS = env.list("POSTROOM_OUTBOUND_DNS_SERVERS", default=[])  # host or host:port; else resolv.conf
+OUTBOUND_CA_FILE = env.str("POSTROOM_OUTBOUND_CA_FILE", default="")  # PEM: trusted besides the system's authorities
 OUTBOUND_TIMEOUT_SCALE = env.float("POSTROOM_OUTBOUND_TIMEOUT_SCALE", default=1.0)  # of RFC 5321 4.5.3.2's
 
 # ---------------------------------------------------------------- sign-in

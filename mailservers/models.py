@@ -169,6 +169,10 @@ class QueuedMessage(models.Model):
     reverse_path = models.CharField(max_length=320, blank=True)  # "" is <>: no bounce for it
     sender = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     smtputf8 = models.BooleanField(default=False)
+    envid = models.CharField(max_length=100, blank=True, default="")  # RFC 3461 4.4, decoded
+    ret = models.CharField(max_length=4, blank=True, default="")  # "FULL" or "HDRS"
+    require_tls = models.BooleanField(default=False)  # RFC 8689
+    is_binary = models.BooleanField(default=False)  # came as BODY=BINARYMIME: line ends are not the message's
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
 
@@ -176,6 +180,7 @@ class QueuedMessage(models.Model):
 class RecipientState(models.TextChoices):
     QUEUED = "queued"
     DEFERRED = "deferred"
+    HELD = "held"  # waits for an administrator
     DELIVERED = "delivered"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -193,6 +198,8 @@ class QueuedRecipient(models.Model):
     lease_until = models.DateTimeField(null=True)
     lease_token = models.CharField(max_length=32, blank=True)
     last_attempt = models.DateTimeField(null=True)
+    notify = models.CharField(max_length=30, blank=True, default="")  # RFC 3461 4.1
+    orcpt = models.CharField(max_length=500, blank=True, default="")  # RFC 3461 4.2, as it came
     last_reply = models.TextField(blank=True)  # the remote server's words, or why it was not reached
 
     class Meta:

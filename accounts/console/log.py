@@ -8,7 +8,7 @@ from accounts.console.access import AdminRequest, admin_only, page
 from accounts.console.events import OUTCOMES, Filter, first_of, log_page, trace_rows
 from accounts.console.paging import number, query, words_of
 from mailservers.models import QueuedRecipient
-from mailservers.outbound.leases import OPEN_STATES
+from mailservers.outbound.leases import WAITING_STATES
 
 
 @admin_only
@@ -32,7 +32,7 @@ def trace(request: AdminRequest, trace_id: str) -> HttpResponse:
     rows = trace_rows(trace_id) if trace_id.isalnum() else []
     if not rows:
         raise Http404
-    waiting = QueuedRecipient.objects.filter(queued__trace_id=trace_id, state__in=OPEN_STATES)
+    waiting = QueuedRecipient.objects.filter(queued__trace_id=trace_id, state__in=WAITING_STATES)
     context = {
         "rows": rows,
         "trace_id": trace_id,

@@ -20,7 +20,12 @@ from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 from mailservers.store.transaction import Transaction
 
-STATES = (("", "All"), (RecipientState.QUEUED.value, "Not tried yet"), (RecipientState.DEFERRED.value, "Deferred"))
+STATES = (
+    ("", "All"),
+    (RecipientState.QUEUED.value, "Not tried yet"),
+    (RecipientState.DEFERRED.value, "Deferred"),
+    (RecipientState.HELD.value, "Held"),
+)
 
 
 @admin_only

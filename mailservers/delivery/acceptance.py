@@ -12,11 +12,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from mailservers.delivery.envelope import Envelope
+from mailservers.delivery.notices import succeeded, tell_success
+from mailservers.formats.mime import header_end
 from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.events import Step
-from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver
-from mailservers.store.transaction import Event
+from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver, write_deliveries
+from mailservers.store.transaction import Event, Transaction
 
 _RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
 _HEADER_END = re.compile(rb"\r\n\r\n")
@@ -34,7 +36,18 @@ async def accept(envelope: Envelope, content: bytes) -> None:
         raise MailLoop("this message has passed through too many hosts")
     raw = envelope.trace_fields(settings.HOSTNAME, timezone.now()) + content
     message = await prepare_async(raw)
-    await store.call(deliver, plan(envelope, message))
+    if not envelope.is_held and succeeded(envelope):
+        await store.call(accept_and_tell, envelope, message, raw[: header_end(raw)])
+    else:
+        await store.call(deliver, plan(envelope, message))
+
+
+def accept_and_tell(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:
+    """Store operation: the delivery, and the notices of success that were asked for (RFC 3461)."""
+    (outcome,) = write_deliveries(tx, [plan(envelope, message)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    tell_success(tx, envelope, message, header)
 
 
 def count_received(content: bytes) -> int:
@@ -45,6 +58,11 @@ def count_received(content: bytes) -> int:
 
 def plan(envelope: Envelope, message: NewMessage) -> Delivery:
     """The delivery that accepting means: INBOX copies, queue entry, events."""
+    if envelope.is_held:
+        waiting = tuple(dict.fromkeys(recipient.address for recipient in envelope.recipients))
+        return Delivery(
+            message, (), queue_entry(envelope, waiting), tuple(_events(envelope, message, waiting, is_filed=False))
+        )
     remote = envelope.remote_addresses()
     return Delivery(
         message,
@@ -55,17 +73,28 @@ def plan(envelope: Envelope, message: NewMessage) -> Delivery:
 
 
 def queue_entry(envelope: Envelope, remote: tuple[str, ...]) -> QueueEntry:
+    options = envelope.options
+    starts_at = options.not_before or timezone.now()
     return QueueEntry(
         envelope.trace_id,
         envelope.reverse_path,
         remote,
-        timezone.now() + timedelta(seconds=settings.QUEUE_LIFETIME_S),
+        starts_at + timedelta(seconds=settings.QUEUE_LIFETIME_S),
         envelope.sender_id,
         envelope.smtputf8,
+        options.not_before,
+        {r.address: r.request for r in envelope.recipients} if envelope.is_held else envelope.requests(),
+        options.envid,
+        options.ret,
+        options.require_tls,
+        options.is_binary,
+        bool(envelope.held_because),
     )
 
 
-def _events(envelope: Envelope, message: NewMessage, remote: tuple[str, ...]) -> Iterator[Event]:
+def _events(
+    envelope: Envelope, message: NewMessage, remote: tuple[str, ...], *, is_filed: bool = True
+) -> Iterator[Event]:
     summary, sender, trace_id = message.summary, envelope.reverse_path, envelope.trace_id
     secured = f" over {envelope.tls}" if envelope.tls else ""
     who = f"{envelope.sender_login} at " if envelope.sender_login else ""
@@ -78,8 +107,13 @@ def _events(envelope: Envelope, message: NewMessage, remote: tuple[str, ...]) ->
         detail=f"From {who}{envelope.helo or 'the webmail'} [{envelope.peer_address}]{secured}, {summary.size} octets",
         data={"message_id": summary.message_id, "subject": summary.subject, "size": summary.size},
     )
-    for address, target in envelope.local_targets():
+    for address, target in envelope.local_targets() if is_filed else ():
         via = f" (for {address})" if address.lower() != target.login else ""
         yield Event(trace_id, Step.FILED, sender=sender, recipient=target.login, detail=f"Put into INBOX{via}")
+    waiting = "Waiting to be sent"
+    if envelope.held_because:
+        waiting = f"Held for an administrator: {envelope.held_because}"
+    elif envelope.options.not_before:
+        waiting = f"To be sent at {envelope.options.not_before:%Y-%m-%d %H:%M} UTC"
     for address in remote:
-        yield Event(trace_id, Step.QUEUED, sender=sender, recipient=address, detail="Waiting to be sent")
+        yield Event(trace_id, Step.QUEUED, sender=sender, recipient=address, detail=waiting)

@@ -8,6 +8,7 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from mailservers.delivery.routing import LocalTarget, Resolution
+from mailservers.formats.esmtp import NO_OPTIONS, NOTHING_ASKED, DsnRequest, MailOptions, orcpt_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,18 @@ class Recipient:
 
     address: str
     resolution: Resolution
+    request: DsnRequest = NOTHING_ASKED
+
+    @property
+    def is_group(self) -> bool:
+        return len(self.resolution.local) + len(self.resolution.remote) > 1
+
+    def request_for(self, target: str) -> DsnRequest:
+        """What is asked of the next host for one address this one leads to (RFC 3461 5.2.7)."""
+        request = self.request
+        if target != self.address and request != NOTHING_ASKED and not request.orcpt:
+            request = DsnRequest(request.notify, orcpt_for(self.address))
+        return request.without_success() if self.is_group else request
 
 
 @dataclass(slots=True)
@@ -32,6 +45,13 @@ class Envelope:
     sender_login: str = ""
     smtputf8: bool = False
     recipients: list[Recipient] = field(default_factory=list)
+    options: MailOptions = NO_OPTIONS
+    held_because: str = ""  # why an administrator has to look at it first
+
+    @property
+    def is_held(self) -> bool:
+        """Nothing is delivered yet, here or elsewhere: every recipient goes into the queue as it was given."""
+        return bool(self.held_because) or self.options.not_before is not None
 
     def local_targets(self) -> Iterator[tuple[str, LocalTarget]]:
         """(address as given, target), each target once."""
@@ -44,6 +64,11 @@ class Envelope:
 
     def remote_addresses(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(a for r in self.recipients for a in r.resolution.remote))
+
+    def requests(self) -> dict[str, DsnRequest]:
+        """For the queue: what was asked (RFC 3461) about the remote addresses, where anything was."""
+        asked = [r for r in self.recipients if r.request != NOTHING_ASKED]
+        return {address: r.request_for(address) for r in reversed(asked) for address in r.resolution.remote}
 
     def trace_fields(self, hostname: str, now: datetime) -> bytes:
         """Return-Path and Received, to stand before the message.

@@ -1,8 +1,10 @@
-"""Notices about mail that could not be delivered, or not yet: RFC 3464 in the container of RFC 6522.
+"""Notices about mail: not delivered, not yet, or (when asked, RFC 3461) delivered: RFC 3464 in the container of
+RFC 6522.
 
-Three parts: text for people; per-recipient fields for programs; the header of the message it is about. With UTF-8
-addresses or header fields the types of RFC 6533 are used. What is built is 7-bit throughout, so that it passes any
-host. Only values in, octets out: the clock and the identifiers are the caller's.
+Three parts: text for people; per-recipient fields for programs; the header of the message it is about, or all of it.
+With UTF-8 addresses or header fields the types of RFC 6533 are used. What is built is 7-bit throughout, so that it
+passes any host, unless the whole message was asked for (RET=FULL) and is not. Only values in, octets out: the clock
+and the identifiers are the caller's.
 
 Deviation: RFC 6533 section 4.4 prefers 8-bit encoding for its types; quoted-printable, which it allows, is always
 used here, because whether the way back is 8-bit clean is not known when the notice is written.
@@ -29,10 +31,13 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class Action(StrEnum):
-    """RFC 3464 section 2.3.3, as far as we use it."""
+    """RFC 3464 section 2.3.3."""
 
     FAILED = "failed"
     DELAYED = "delayed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"  # to a host that promises no notices
+    EXPANDED = "expanded"  # to the members of a group
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class RecipientReport:
     remote_mta: str = ""  # name of the server that replied
     last_attempt: datetime | None = None
     retry_until: datetime | None = None  # delayed only
+    original: str = ""  # "type;address", as ORCPT gave it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +67,14 @@ class Notice:
     trace_id: str  # by which the message can be found in our log
     recipients: tuple[RecipientReport, ...]
     header: bytes
+    envid: str = ""  # RFC 3461 4.4
+    content: bytes = b""  # the whole message, CRLF line ends, when it is to be returned
 
 
 def build_notice(notice: Notice) -> bytes:
     """The message, CRLF line ends, every line within 998 octets. Only the To field can hold UTF-8, and only when
     `sender` does."""
-    parts = (_human_part(notice), _status_part(notice), _header_part(notice.header))
+    parts = (_human_part(notice), _status_part(notice), _returned_part(notice))
     boundary = _boundary(notice.trace_id, parts)
     top = [
         f"From: Mail Delivery System <MAILER-DAEMON@{_plain(notice.reporting_mta)}>",
@@ -77,6 +85,7 @@ def build_notice(notice: Notice) -> bytes:
         *_thread_fields(notice.header),
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
+        *(["Content-Transfer-Encoding: 8bit"] if not all(part.isascii() for part in parts) else []),
         f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"',
     ]
     middle = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)
@@ -90,8 +99,17 @@ def _plain(text: str) -> str:
     return _UNFIT.sub(" ", text).strip()
 
 
+_SUBJECTS = {
+    Action.FAILED: "Could not be delivered",
+    Action.DELAYED: "Not delivered yet",
+    Action.DELIVERED: "Delivered",
+    Action.RELAYED: "Passed on",
+    Action.EXPANDED: "Delivered to a group",
+}
+
+
 def _subject(notice: Notice) -> str:
-    verb = "Could not be delivered" if notice.action is Action.FAILED else "Not delivered yet"
+    verb = _SUBJECTS[notice.action]
     count = len(notice.recipients)
     address = _plain(notice.recipients[0].address)
     if count == 1 and address.isascii():
@@ -113,16 +131,22 @@ def _human_part(notice: Notice) -> bytes:
     return _text_part("text/plain; charset=utf-8", "\n".join(_human_lines(notice)) + "\n", "Notification")
 
 
+_NEWS = {
+    Action.FAILED: "I am sorry: your message could not be delivered to {whom}, and I have stopped trying.",
+    Action.DELAYED: "Your message has not reached {whom} yet. You need not do anything: I keep trying, and will tell "
+    "you if I have to give up.",
+    Action.DELIVERED: "Your message was delivered to {whom}. You asked to be told.",
+    Action.RELAYED: "Your message was passed on to the mail server of {whom}, which sends no word of what becomes of "
+    "it. You asked to be told.",
+    Action.EXPANDED: "Your message was passed on to the members of {whom}. You asked to be told.",
+}
+
+
 def _human_lines(notice: Notice) -> list[str]:
     failed = notice.action is Action.FAILED
     several = len(notice.recipients) > 1
     whom = "these recipients" if several else "its recipient"
-    news = (
-        f"I am sorry: your message could not be delivered to {whom}, and I have stopped trying."
-        if failed
-        else f"Your message has not reached {whom} yet. You need not do anything: I keep trying, and will tell you if "
-        "I have to give up."
-    )
+    news = _NEWS[notice.action].format(whom=whom)
     lines = [
         "Hello,",
         "",
@@ -197,6 +221,7 @@ def _status_part(notice: Notice) -> bytes:
             f"Reporting-MTA: dns; {_plain(notice.reporting_mta)}",
             f"Arrival-Date: {format_date(notice.arrived_at)}",
             f"X-Postroom-Trace: {notice.trace_id}",
+            *([f"Original-Envelope-Id: {_plain(notice.envid)}"] if notice.envid else []),
         ],
         *(_recipient_fields(notice.action, recipient) for recipient in notice.recipients),
     ]
@@ -208,6 +233,7 @@ def _status_part(notice: Notice) -> bytes:
 def _recipient_fields(action: Action, recipient: RecipientReport) -> list[str]:
     address = _plain(recipient.address)
     fields = [
+        *([f"Original-Recipient: {_plain(recipient.original)}"] if recipient.original else []),
         f"Final-Recipient: {'rfc822' if address.isascii() else 'utf-8'}; {address}",
         f"Action: {action}",
         f"Status: {recipient.status}",
@@ -230,7 +256,17 @@ def _folded(name: str, text: str) -> str:
     return "\n".join([name + " " + rows[0].strip(), *rows[1:]]) if rows else f"{name} (no text)"
 
 
-# ---------------------------------------------------------------- the header that comes back
+# ---------------------------------------------------------------- what comes back of the message
+
+
+def _returned_part(notice: Notice) -> bytes:
+    content = notice.content
+    if not content or b"\0" in content or any(len(line) > _MAX_LINE for line in content.split(b"\r\n")):
+        return _header_part(notice.header)
+    kind = b"message/rfc822" if notice.header.isascii() else b"message/global"
+    encoding = b"7bit" if content.isascii() else b"8bit"
+    fields = b"Content-Type: %b\r\nContent-Description: Undelivered message\r\nContent-Transfer-Encoding: %b\r\n\r\n"
+    return fields % (kind, encoding) + content
 
 
 def _header_part(header: bytes) -> bytes:
@@ -245,7 +281,7 @@ def _header_part(header: bytes) -> bytes:
             kind = "message/global-headers"
         except UnicodeDecodeError:
             pass  # an old charset, not said which: the octets as they are
-    return _part(kind, text, "Header of the undelivered message")
+    return _part(kind, text, "Header of the message")
 
 
 # ---------------------------------------------------------------- MIME

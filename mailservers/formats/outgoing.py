@@ -24,15 +24,18 @@ def to_wire(raw: bytes) -> bytes:
     A bare LF ends a line, as do several CR before an LF. A bare CR becomes a blank in the header, where it could
     only break a field in two, and a line end in the body.
     """
-    own = _OWN_RETURN_PATH.match(raw)
-    if own is not None:
-        raw = raw[own.end() :]
+    raw = without_return_path(raw)
     pairs = raw.count(b"\r\n")
     if raw.count(b"\n") != pairs or raw.count(b"\r") != pairs:
         raw = _LINE_END.sub(b"\r\n", raw)
         body = header_end(raw)
         raw = _BARE_CR.sub(b" ", raw[:body]) + _BARE_CR.sub(b"\r\n", raw[body:])
     return raw if raw.endswith(b"\r\n") or not raw else raw + b"\r\n"
+
+
+def without_return_path(raw: bytes) -> bytes:
+    own = _OWN_RETURN_PATH.match(raw)
+    return raw if own is None else raw[own.end() :]
 
 
 def data_blocks(wire: bytes, block_octets: int = 64 * 1024) -> Iterator[bytes]:

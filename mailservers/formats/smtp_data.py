@@ -45,7 +45,7 @@ class DataReader:
         self._chunks.append(data[:used])
         raw = b"".join(self._chunks)
         content = raw[:-3]  # without the "." CRLF
-        bare = content.count(b"\n") != (pairs := content.count(b"\r\n")) or content.count(b"\r") != pairs
+        bare = has_bare_line_end(content)
         if b"\r\n." in content or content.startswith(b"."):
             content = _unstuff(content)
         return Received(content, rest, bare)
@@ -60,6 +60,12 @@ class DataReader:
         else:
             self._chunks.append(data)
             self._size += len(data)
+
+
+def has_bare_line_end(content: bytes) -> bool:
+    """Is there a CR or LF that is not of a CRLF?"""
+    pairs = content.count(b"\r\n")
+    return content.count(b"\n") != pairs or content.count(b"\r") != pairs
 
 
 def _unstuff(content: bytes) -> bytes:

@@ -13,15 +13,18 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 from django.conf import settings
 
+from mailservers.formats.downgrade import without_binary
 from mailservers.formats.headers import header_end
-from mailservers.formats.outgoing import to_wire
+from mailservers.formats.outgoing import to_wire, without_return_path
 from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
+from mailservers.outbound.homeward import bring_home, is_ours
 from mailservers.outbound.leases import Job
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.resolve import MailHost, MailResolver
 from mailservers.outbound.signing import Signer
 from mailservers.store.content import IN_THREAD_OVER, read_message
 from mailservers.store.engine import store
+from mailservers.store.placing import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Attempt:
     def __init__(self, job: Job, resolver: MailResolver, signer: Signer, large: asyncio.Semaphore) -> None:
         self.job = job
         self.was_reached = False  # a host of the domain greeted us
+        self.delivery: Delivery | None = None  # to be written with the outcomes: the recipients are ours
         self.is_recording = False  # set by the runner
         self._resolver = resolver
         self._signer = signer
@@ -52,6 +56,10 @@ class Attempt:
         """An outcome for each recipient, by id. Never raises but on cancellation."""
         try:
             async with asyncio.timeout(ATTEMPT_S * settings.OUTBOUND_TIMEOUT_SCALE):
+                if await store.read(is_ours, self.job.domain):
+                    homeward = await bring_home(self.job)
+                    self.delivery = homeward.delivery
+                    return homeward.outcomes
                 outcomes = await self._try_hosts()
         except Unreachable as error:
             outcomes = [error.outcome()] * len(self.job.recipients)
@@ -83,11 +91,11 @@ class Attempt:
         raise _most_telling(failures)
 
     async def _try_address(self, host: MailHost, address: str) -> list[Outcome]:
-        self._session = session = await open_session(host.name, address, host.port)
+        self._session = session = await open_session(host.name, address, host.port, require_tls=self._must_be_tls)
         self.was_reached = True
         try:
             async with self._turn():
-                message = await self._message()
+                message = await self._message(session)
                 return await session.transact(self._envelope(message), message)
         except BaseException:
             session.abort()
@@ -96,23 +104,44 @@ class Attempt:
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._large if self.job.size > LARGE_OCTETS else nullcontext()
 
-    async def _message(self) -> bytes:
+    @property
+    def _must_be_tls(self) -> bool:
+        """RFC 8689 4.2.1; a notice goes on without rather than be lost (section 5)."""
+        return self.job.require_tls and bool(self.job.reverse_path)
+
+    async def _message(self, session: SmtpSession) -> bytes:
         """The octets to send: read only when a host is there to take them, and signed."""
         raw = await store.read(read_message, self.job.message_id)
         if raw is None:
             raise RuntimeError(f"message {self.job.message_id} is in the queue but not in the store")
-        wire = await asyncio.to_thread(to_wire, raw) if len(raw) > IN_THREAD_OVER else to_wire(raw)
+        shape = to_wire
+        if self.job.is_binary:
+            shape = without_return_path if session.takes_binary else _as_lines
+        wire = await asyncio.to_thread(shape, raw) if len(raw) > IN_THREAD_OVER else shape(raw)
         return wire if self.job.sender_id is None else await self._signer.sign(wire)
 
     def _envelope(self, message: bytes) -> OutgoingEnvelope:
         job = self.job
         needs_smtputf8 = job.smtputf8 and not message[: header_end(message)].isascii()
-        return OutgoingEnvelope(job.reverse_path, tuple(r.address for r in job.recipients), needs_smtputf8)
+        return OutgoingEnvelope(
+            job.reverse_path,
+            tuple(r.address for r in job.recipients),
+            needs_smtputf8,
+            tuple(r.request for r in job.recipients),
+            job.envid,
+            job.ret,
+            job.require_tls,
+            job.is_binary,
+        )
 
     async def say_goodbye(self) -> None:
         """QUIT, after the outcome is safe."""
         if self._session is not None:
             await self._session.quit()
+
+
+def _as_lines(raw: bytes) -> bytes:
+    return to_wire(without_binary(raw))
 
 
 def _most_telling(failures: list[Unreachable]) -> Unreachable:

@@ -1,97 +1,73 @@
-"""Telling the sender (RFC 3464, RFC 5321 6.1): the notice is stored in the transaction that changes the state.
+"""Telling the sender what became of queued recipients: the notice is stored in the transaction that changes the state.
 
-So there is exactly one notice for the recipients that an attempt decided upon, whatever crashes. None is written for
-an empty reverse-path, and none for a reverse-path of ours that leads nowhere: a notice about a notice would loop.
+So there is exactly one notice for the recipients that an attempt decided upon, whatever crashes. What the sender
+asked to be told (RFC 3461) is decided in `results`; whom a notice reaches, in `delivery.notices`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from django.conf import settings
 
-from mailservers.delivery.routing import NotOurDomain, Resolution, UnknownRecipient, resolve_address
-from mailservers.formats.dsn import Action, Notice, RecipientReport, build_notice
+from mailservers.delivery.notices import new_message_id, write_notice
+from mailservers.formats.dsn import Action, Notice, RecipientReport
+from mailservers.formats.outgoing import to_wire
 from mailservers.outbound.leases import Job
-from mailservers.store.content import prepare, read_header
-from mailservers.store.events import Step, new_trace_id
-from mailservers.store.placing import Delivery, Placement, QueueEntry, write_deliveries
+from mailservers.store.content import read_header, read_message
+from mailservers.store.events import Step
 from mailservers.store.transaction import Event, Transaction
 
-RETURN_PATH = b"Return-Path: <>\r\n"  # RFC 5321 4.4: final delivery; left out again when a notice is sent on
+MAX_RETURNED_OCTETS = 256 * 1024  # of a message whose return was asked for (RET=FULL); of larger ones the header
+WORDS = {
+    Action.FAILED: "that it could not be delivered",
+    Action.DELAYED: "that it is delayed",
+    Action.DELIVERED: "that it was delivered",
+    Action.RELAYED: "that it was passed on",
+}
 
 
 def send_notice(tx: Transaction, job: Job, action: Action, reports: Sequence[RecipientReport]) -> None:
     """Part of a store operation: put the notice into the sender's INBOX, or the queue when the sender is elsewhere."""
     if not job.reverse_path:
         return
-    try:
-        resolution = resolve_address(job.reverse_path)
-    except NotOurDomain:
-        resolution = Resolution((), (job.reverse_path,))
-    except UnknownRecipient:
-        _tell_log(tx, job, action, reports, "", f"Nobody was told: there is no {job.reverse_path} here")
-        return
-    trace_id = new_trace_id()
-    delivery = _delivery(tx, _notice(tx, job, action, reports, trace_id), resolution)
-    (outcome,) = write_deliveries(tx, [delivery])
-    if isinstance(outcome, Exception):  # the mailbox went in this very moment
-        _tell_log(tx, job, action, reports, "", f"Nobody was told: {outcome}")
-        return
-    _tell_log(tx, job, action, reports, trace_id, f"{job.reverse_path} was told")
-
-
-def _notice(tx: Transaction, job: Job, action: Action, reports: Sequence[RecipientReport], trace_id: str) -> Notice:
-    return Notice(
+    trace_id, message_id = new_message_id()
+    notice = Notice(
         action,
         settings.HOSTNAME,
         job.reverse_path,
-        f"<{trace_id}@{settings.HOSTNAME}>",
+        message_id,
         tx.now,
         job.created_at,
         job.trace_id,
         tuple(reports),
         read_header(job.message_id) or b"",
+        envid=job.envid,
+        content=_content(job) if action is Action.FAILED else b"",
     )
+    trouble = write_notice(tx, notice, require_tls=job.require_tls)
+    _tell_log(tx, job, action, reports, "" if trouble else trace_id, trouble)
 
 
-def _delivery(tx: Transaction, notice: Notice, resolution: Resolution) -> Delivery:
-    trace_id = notice.message_id[1:].partition("@")[0]
-    message = prepare(RETURN_PATH + build_notice(notice))
-    events = [
-        Event(trace_id, Step.FILED, recipient=target.login, detail=f"Put into INBOX: notice about {notice.trace_id}")
-        for target in resolution.local
-    ]
-    queue = None
-    if resolution.remote:
-        expires_at = tx.now + timedelta(seconds=settings.QUEUE_LIFETIME_S)
-        needs_utf8 = not notice.sender.isascii()
-        queue = QueueEntry(trace_id, "", resolution.remote, expires_at, smtputf8=needs_utf8)
-        events += [
-            Event(
-                trace_id, Step.QUEUED, recipient=address, detail=f"Waiting to be sent: notice about {notice.trace_id}"
-            )
-            for address in resolution.remote
-        ]
-    placements = tuple(Placement(target.inbox_id) for target in resolution.local)
-    return Delivery(message, placements, queue, tuple(events))
+def _content(job: Job) -> bytes:
+    """The whole message when its return was asked for (RFC 3461 4.3); not of one that requires TLS (RFC 8689 5)."""
+    if job.ret != "FULL" or job.require_tls or job.is_binary or job.size > MAX_RETURNED_OCTETS:
+        return b""
+    return to_wire(read_message(job.message_id) or b"")
 
 
 def _tell_log(
-    tx: Transaction, job: Job, action: Action, reports: Sequence[RecipientReport], notice_trace: str, text: str
+    tx: Transaction, job: Job, action: Action, reports: Sequence[RecipientReport], notice_trace: str, trouble: str
 ) -> None:
-    """In the message's own trace: BOUNCED for a failure; a delay is no step of its own."""
-    step = Step.BOUNCED if action is Action.FAILED else Step.ATTEMPTED
-    what = "that it could not be delivered" if action is Action.FAILED else "that it is delayed"
+    """In the message's own trace; a delay is no step of its own."""
     tx.events.append(
         Event(
             job.trace_id,
-            step,
-            "ok" if notice_trace else "permanent",
+            Step.ATTEMPTED if action is Action.DELAYED else Step.BOUNCED,
+            "permanent" if trouble else "ok",
             job.reverse_path,
             job.reverse_path,
-            detail=f"{text} {what}" if notice_trace else text,
+            detail=f"Nobody was told: {trouble}" if trouble else f"{job.reverse_path} was told {WORDS[action]}",
             data={"notice": notice_trace, "about": [report.address for report in reports[:20]]},
         )
     )

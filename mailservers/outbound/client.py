@@ -6,7 +6,9 @@
 
 TLS is opportunistic: certificates are not checked, and a host whose TLS fails is spoken to in the clear, because the
 alternative to unchecked TLS is no TLS (RFC 7435). Extensions used where they are offered: PIPELINING (RFC 2920),
-SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), STARTTLS (3207).
+SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), STARTTLS (3207), DSN (3461), CHUNKING and BINARYMIME (3030) for binary
+content, LIMITS (9422), REQUIRETLS (8689): a message that requires TLS goes only to hosts that offer it in turn, over
+TLS with a certificate that names them.
 
 Nothing is lost: every recipient gets an `Outcome`, and what has not been refused for good is temporary. Until a
 recipient has been decided upon, trouble is raised as `Unreachable` so that the next host can be tried.
@@ -18,10 +20,12 @@ up): hosts that would harm it have gone, and converting would break the signatur
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from django.conf import settings
 
+from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest, encode_xtext
 from mailservers.formats.mailbox_address import InvalidAddress, parse_mailbox_address
 from mailservers.formats.outgoing import data_blocks, domain_on_wire
 from mailservers.formats.smtp_reply import Reply, parse_extensions
@@ -36,6 +40,7 @@ TLS_S = 60.0  # not in the RFC
 DATA_START_S = 120.0
 DATA_BLOCK_S = 180.0
 DATA_END_S = 600.0
+CHUNK_OCTETS = 1024 * 1024
 QUIT_S = 2.0  # the mail is delivered: nobody waits longer for a goodbye
 
 
@@ -53,6 +58,15 @@ def _tls_context() -> ssl.SSLContext:
 TLS_CONTEXT = _tls_context()
 
 
+@cache
+def verifying_context() -> ssl.SSLContext:
+    """Checks that the certificate names the host, by the system's authorities and those of OUTBOUND_CA_FILE."""
+    context = ssl.create_default_context()
+    if settings.OUTBOUND_CA_FILE:
+        context.load_verify_locations(settings.OUTBOUND_CA_FILE)
+    return context
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingEnvelope:
     """`reverse_path` "" is <>. `needs_smtputf8`: the message itself has UTF-8 in its header."""
@@ -60,28 +74,52 @@ class OutgoingEnvelope:
     reverse_path: str
     recipients: tuple[str, ...]
     needs_smtputf8: bool = False
+    requests: tuple[DsnRequest, ...] = ()  # by recipient; empty: nothing was asked
+    envid: str = ""
+    ret: str = ""
+    require_tls: bool = False
+    is_binary: bool = False  # the message may have bare CR, LF and NUL
 
 
 class _TlsFailed(Exception):
     """Try again without."""
 
 
-async def open_session(host: str, address: str, port: int) -> SmtpSession:
-    """A session ready for a transaction. Raises `Unreachable`."""
+async def open_session(host: str, address: str, port: int, *, require_tls: bool = False) -> SmtpSession:
+    """A session ready for a transaction. Raises `Unreachable`; `require_tls`: also when the host does not promise to
+    keep the message under TLS (RFC 8689 4.2.1)."""
+    if require_tls:
+        return await _open_required(host, address, port)
     try:
         return await _open(host, address, port, with_tls=True)
     except _TlsFailed:
         return await _open(host, address, port, with_tls=False)
 
 
-async def _open(host: str, address: str, port: int, *, with_tls: bool) -> SmtpSession:
+async def _open_required(host: str, address: str, port: int) -> SmtpSession:
+    try:
+        session = await _open(host, address, port, with_tls=True, context=verifying_context())
+    except _TlsFailed as error:
+        text = f"{host} [{address}]: TLS was required, and failed: {error.__cause__}"
+        raise Unreachable(text, temporary=False, status="5.7.10", host=host, address=address) from error
+    if session.tls and "REQUIRETLS" in session.extensions:
+        return session
+    await session.quit()
+    status, what = ("5.7.30", "REQUIRETLS") if session.tls else ("5.7.10", "TLS")
+    text = f"{host} [{address}]: the message requires TLS all the way, and the host does not offer {what}"
+    raise Unreachable(text, temporary=False, status=status, host=host, address=address)
+
+
+async def _open(
+    host: str, address: str, port: int, *, with_tls: bool, context: ssl.SSLContext = TLS_CONTEXT
+) -> SmtpSession:
     try:
         channel = await open_channel(address, port, _scaled(CONNECT_S))
     except ConnectionLost as error:
         raise Unreachable(f"{host} [{address}]: {error}", temporary=True, host=host, address=address) from error
     session = SmtpSession(channel, host, address)
     try:
-        await session.begin(with_tls=with_tls)
+        await session.begin(with_tls=with_tls, context=context)
     except ConnectionLost as error:
         channel.abort()
         raise session.unreachable(str(error)) from error
@@ -104,13 +142,13 @@ class SmtpSession:
 
     # ------------------------------------------------------------ beginning
 
-    async def begin(self, *, with_tls: bool) -> None:
+    async def begin(self, *, with_tls: bool, context: ssl.SSLContext) -> None:
         greeting = await self._channel.reply(_scaled(GREETING_S))
         if not greeting.is_positive:
             raise await self._turned_away(greeting)
         await self._hello()
         if with_tls and "STARTTLS" in self.extensions:
-            await self._start_tls()
+            await self._start_tls(context)
 
     async def _hello(self) -> None:
         name = settings.HOSTNAME
@@ -124,12 +162,12 @@ class SmtpSession:
             raise await self._turned_away(reply)
         self.extensions = {}
 
-    async def _start_tls(self) -> None:
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
         try:
             reply = await self.command("STARTTLS")
             if reply.code != 220:
                 return  # RFC 3207 section 4: the client may go on in the clear
-            await self._channel.start_tls(TLS_CONTEXT, self.host, _scaled(TLS_S))
+            await self._channel.start_tls(context, self.host, _scaled(TLS_S))
             self.tls = self._channel.tls_version
             await self._hello()  # RFC 3207 section 4.2: what was offered in the clear does not count
         except ConnectionLost as error:
@@ -169,6 +207,17 @@ class SmtpSession:
         if self._channel.has_reply:
             reply = await self._channel.reply(QUIT_S)
             raise ConnectionLost(f"the server said out of turn: {reply.text}")
+
+    @property
+    def takes_binary(self) -> bool:
+        return "BINARYMIME" in self.extensions and "CHUNKING" in self.extensions
+
+    @property
+    def max_recipients(self) -> int:
+        """RFC 9422 4.2; 0: the host names no limit."""
+        words = dict(word.partition("=")[::2] for word in self.extensions.get("LIMITS", "").upper().split())
+        value = words.get("RCPTMAX", "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else 0
 
     # ------------------------------------------------------------ a transaction
 
@@ -250,13 +299,20 @@ class _Transaction:
             self._outcomes.update(dict.fromkeys(everyone, trouble))
             return {}
         paths: dict[int, str] = {}
+        limit = self._session.max_recipients
         for index in everyone:
+            if limit and len(paths) >= limit:
+                self._outcomes[index] = self._later(f"{self._session.host} takes {limit} recipients at once")
+                continue
             path = self._wire_address(self._envelope.recipients[index])
             if isinstance(path, Outcome):
                 self._outcomes[index] = path
             else:
                 paths[index] = path
         return paths
+
+    def _later(self, text: str) -> Outcome:
+        return replace(self._session.outcome(Result.DEFERRED, "4.5.3", text), try_soon=True)
 
     def _message_trouble(self) -> Outcome | None:
         outcome = self._session.outcome
@@ -290,7 +346,7 @@ class _Transaction:
     # ------------------------------------------------------------ MAIL and RCPT
 
     async def _send_envelope(self, paths: dict[int, str]) -> None:
-        commands = [self._mail_command(list(paths.values())), *(f"RCPT TO:<{path}>" for path in paths.values())]
+        commands = [self._mail_command(list(paths.values())), *(self._rcpt_command(*item) for item in paths.items())]
         if "PIPELINING" in self._session.extensions:
             await self._session.expect_silence()
             group = "".join(f"{command}\r\n" for command in commands).encode()
@@ -312,10 +368,33 @@ class _Transaction:
         extensions = self._session.extensions
         if "SIZE" in extensions:
             command += f" SIZE={len(self._message)}"
-        if "8BITMIME" in extensions and not self._message.isascii():
+        if self._sends_binary:
+            command += " BODY=BINARYMIME"
+        elif "8BITMIME" in extensions and not self._message.isascii():
             command += " BODY=8BITMIME"
+        if "DSN" in extensions:
+            command += f" RET={self._envelope.ret}" if self._envelope.ret else ""
+            command += f" ENVID={encode_xtext(self._envelope.envid)}" if self._envelope.envid else ""
+        if self._envelope.require_tls and "REQUIRETLS" in extensions:
+            command += " REQUIRETLS"
         if self._utf8 and (self._envelope.needs_smtputf8 or not all(p.isascii() for p in (command, *paths))):
             command += " SMTPUTF8"
+        return command
+
+    @property
+    def _sends_binary(self) -> bool:
+        return self._envelope.is_binary and self._session.takes_binary
+
+    def _request(self, index: int) -> DsnRequest:
+        return self._envelope.requests[index] if self._envelope.requests else NOTHING_ASKED
+
+    def _rcpt_command(self, index: int, path: str) -> str:
+        command = f"RCPT TO:<{path}>"
+        request = self._request(index)
+        if "DSN" in self._session.extensions:
+            command += f" NOTIFY={request.notify}" if request.notify else ""
+            if request.orcpt and (request.orcpt.isascii() or self._utf8):
+                command += f" ORCPT={request.orcpt}"
         return command
 
     def _note_mail(self, reply: Reply, paths: dict[int, str]) -> bool:
@@ -336,15 +415,15 @@ class _Transaction:
         outcome = self._session.refused(reply, "this recipient")
         # Section 4.5.3.1.10: 452, and 552 of old, mean "too many at once" when others were taken before.
         if reply.code in (452, 552) and self._accepted and reply.enhanced_status in ("", "4.5.3", "5.5.3"):
-            outcome = Outcome(
-                Result.DEFERRED, "4.5.3", outcome.reply, outcome.explanation, outcome.host, outcome.address,
-                outcome.tls, try_soon=True,
-            )  # fmt: skip
+            outcome = replace(outcome, result=Result.DEFERRED, status="4.5.3", try_soon=True)
         self._outcomes[index] = outcome
 
     # ------------------------------------------------------------ DATA
 
     async def _send_data(self) -> None:
+        if self._sends_binary:
+            await self._send_chunks()
+            return
         start = await self._session.command("DATA", _scaled(DATA_START_S))
         if start.code != 354:
             outcome = self._session.refused(start, "the message")
@@ -352,11 +431,31 @@ class _Transaction:
             self._session.is_sending = True
             end = await self._send_content()
             self._session.is_sending = False
-            if end.is_positive:
-                outcome = self._session.outcome(Result.DELIVERED, end.enhanced_status or "2.0.0", "", end.text)
-            else:
-                outcome = self._session.refused(end, "the message")
+            outcome = self._decided(end)
         self._outcomes.update(dict.fromkeys(self._accepted, outcome))
+
+    def _decided(self, end: Reply) -> Outcome:
+        if not end.is_positive:
+            return self._session.refused(end, "the message")
+        outcome = self._session.outcome(Result.DELIVERED, end.enhanced_status or "2.0.0", "", end.text)
+        return replace(outcome, has_dsn="DSN" in self._session.extensions)
+
+    async def _send_chunks(self) -> None:
+        """RFC 3030: the octets as they are, each chunk answered before the next is sent."""
+        end: Reply | None = None
+        for at in range(0, max(len(self._message), 1), CHUNK_OCTETS):
+            chunk = self._message[at : at + CHUNK_OCTETS]
+            is_last = at + CHUNK_OCTETS >= len(self._message)
+            await self._session.expect_silence()
+            self._session.is_sending = is_last
+            command = f"BDAT {len(chunk)}{' LAST' if is_last else ''}\r\n".encode()
+            await self._channel.write(command + chunk, _scaled(DATA_BLOCK_S))
+            end = await self._channel.reply(_scaled(DATA_END_S))
+            self._session.is_sending = False
+            if not end.is_positive:
+                break
+        assert end is not None
+        self._outcomes.update(dict.fromkeys(self._accepted, self._decided(end)))
 
     async def _send_content(self) -> Reply:
         """The reply to the end of data. A host may refuse in the middle: then that is its reply, and there is no way

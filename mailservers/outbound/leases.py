@@ -16,18 +16,21 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Min, Q, QuerySet
 
+from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.store.transaction import Transaction
 
 CANDIDATES = 200  # rows looked at in one claim
 MAX_RECIPIENTS = 100  # in one transaction: what every host must take (RFC 5321 4.5.3.1.8)
-OPEN_STATES = (RecipientState.QUEUED, RecipientState.DEFERRED)
+OPEN_STATES = (RecipientState.QUEUED, RecipientState.DEFERRED)  # to be sent by a runner
+WAITING_STATES = (*OPEN_STATES, RecipientState.HELD)  # not decided upon
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRecipient:
     id: int
     address: str
+    request: DsnRequest = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Job:
     expires_at: datetime
     domain: str
     recipients: tuple[ClaimedRecipient, ...]
+    envid: str = ""
+    ret: str = ""
+    require_tls: bool = False
+    is_binary: bool = False
 
 
 def claim(tx: Transaction, token: str, limit: int, allowance: Mapping[str, int]) -> list[Job]:
@@ -94,7 +101,17 @@ def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tup
 
 def _job(token: str, queued_id: int, domain: str, ids: Collection[int]) -> Job:
     queued = QueuedMessage.objects.select_related("message").only(
-        "trace_id", "reverse_path", "sender_id", "smtputf8", "created_at", "expires_at", "message__size"
+        "trace_id",
+        "reverse_path",
+        "sender_id",
+        "smtputf8",
+        "created_at",
+        "expires_at",
+        "message__size",
+        "envid",
+        "ret",
+        "require_tls",
+        "is_binary",
     )
     row = queued.get(pk=queued_id)
     claimed = QueuedRecipient.objects.filter(id__in=ids, lease_token=token).order_by("id")
@@ -110,7 +127,14 @@ def _job(token: str, queued_id: int, domain: str, ids: Collection[int]) -> Job:
         row.created_at,
         row.expires_at,
         domain,
-        tuple(ClaimedRecipient(pk, address) for pk, address in claimed.values_list("id", "address")),
+        tuple(
+            ClaimedRecipient(pk, address, DsnRequest(notify, orcpt))
+            for pk, address, notify, orcpt in claimed.values_list("id", "address", "notify", "orcpt")
+        ),
+        row.envid,
+        row.ret,
+        row.require_tls,
+        row.is_binary,
     )
 
 

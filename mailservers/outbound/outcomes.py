@@ -25,6 +25,8 @@ class Outcome:
     host: str = ""  # name of the server
     address: str = ""  # its IP address
     tls: str = ""  # version of the protocol, "" in the clear
+    has_dsn: bool = False  # the server has taken over what the sender asked to be told (RFC 3461)
+    is_here: bool = False  # put into a mailbox of ours
     try_soon: bool = False  # the server took part of the recipients and asks for the rest apart (452)
 
     @property

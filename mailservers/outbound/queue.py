@@ -14,7 +14,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
-from mailservers.outbound.leases import OPEN_STATES
+from mailservers.outbound.leases import WAITING_STATES
 from mailservers.outbound.results import finish
 from mailservers.store.events import Step
 from mailservers.store.transaction import Event, Transaction
@@ -50,6 +50,7 @@ class QueueRow:
 class QueueTotals:
     waiting: int  # recipients
     deferred: int  # of them, those tried before
+    held: int  # of them, those an administrator has to let go
     oldest: datetime | None
 
 
@@ -62,8 +63,8 @@ _COLUMNS = (
 
 def list_queue(*, before: int | None = None, limit: int = PAGE, search: str = "", state: str = "") -> list[QueueRow]:
     """A page of what waits, the newest first. `before`: the last page's last id. `search`: part of the sender's or
-    a recipient's address. `state`: "queued" or "deferred"."""
-    rows = QueuedRecipient.objects.filter(state__in=[state] if state in OPEN_STATES else OPEN_STATES)
+    a recipient's address. `state`: "queued", "deferred" or "held"."""
+    rows = QueuedRecipient.objects.filter(state__in=[state] if state in WAITING_STATES else WAITING_STATES)
     if before is not None:
         rows = rows.filter(id__lt=before)
     if search:
@@ -77,16 +78,22 @@ def list_queue(*, before: int | None = None, limit: int = PAGE, search: str = ""
 
 
 def queue_totals() -> QueueTotals:
-    rows = QueuedRecipient.objects.filter(state__in=OPEN_STATES)
+    rows = QueuedRecipient.objects.filter(state__in=WAITING_STATES)
     counts = dict(rows.values_list("state").annotate(n=Count("id")).values_list("state", "n"))
     oldest = rows.aggregate(oldest=Min("queued__created_at"))["oldest"]
-    return QueueTotals(sum(counts.values()), counts.get(RecipientState.DEFERRED, 0), oldest)
+    return QueueTotals(
+        sum(counts.values()), counts.get(RecipientState.DEFERRED, 0), counts.get(RecipientState.HELD, 0), oldest
+    )
 
 
 def retry_now(tx: Transaction, recipient_ids: Sequence[int]) -> int:
-    """Store operation: make them due at once; how many. The event wakes the runner. Those being tried stay."""
+    """Store operation: make them due at once, held ones too; how many. The event wakes the runner. Those being tried
+    stay."""
     rows = _open_rows(tx, recipient_ids, in_progress=False)
     QueuedRecipient.objects.filter(id__in=[row.pk for row in rows]).update(next_attempt=tx.now)
+    QueuedRecipient.objects.filter(id__in=[row.pk for row in rows], state=RecipientState.HELD).update(
+        state=RecipientState.QUEUED
+    )
     for row in rows:
         queued = row.queued
         tx.events.append(
@@ -127,5 +134,5 @@ def _open_rows(tx: Transaction, recipient_ids: Sequence[int], *, in_progress: bo
     ids = list(recipient_ids)[:MAX_IDS]
     queued_ids = QueuedRecipient.objects.filter(id__in=ids).values_list("queued_id", flat=True)
     list(QueuedMessage.objects.select_for_update().filter(pk__in=list(queued_ids)).order_by("pk"))
-    rows = QueuedRecipient.objects.filter(id__in=ids, state__in=OPEN_STATES).select_related("queued")
+    rows = QueuedRecipient.objects.filter(id__in=ids, state__in=WAITING_STATES).select_related("queued")
     return [row for row in rows if in_progress or row.lease_until is None or row.lease_until <= tx.now]

@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from mailservers.formats.dsn import Action, RecipientReport
+from mailservers.formats.esmtp import DsnRequest, original_recipient
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.outbound.bounces import send_notice
-from mailservers.outbound.leases import OPEN_STATES, Job
+from mailservers.outbound.leases import OPEN_STATES, WAITING_STATES, ClaimedRecipient, Job
 from mailservers.outbound.outcomes import Outcome, Result
 from mailservers.store.events import Step
+from mailservers.store.placing import Delivery, write_deliveries
 from mailservers.store.removing import forget_messages
 from mailservers.store.transaction import Event, Transaction
 
@@ -34,16 +36,20 @@ _STATES = {
 }
 
 
-def record(tx: Transaction, job: Job, outcomes: Mapping[int, Outcome]) -> None:
-    """Store operation. `outcomes`: by recipient id, one for each of the job's.
+def record(tx: Transaction, job: Job, outcomes: Mapping[int, Outcome], delivery: Delivery | None = None) -> None:
+    """Store operation. `outcomes`: by recipient id, one for each of the job's. `delivery`: what is put into our own
+    mailboxes with it (see `homeward`), if the lease is still ours.
 
     Results of recipients whose lease has passed to another runner, or that were cancelled, are dropped; that a
     message was delivered is a fact whoever holds the lease, and always written down."""
     QueuedMessage.objects.select_for_update().filter(pk=job.queued_id).first()  # one result at a time decides the end
     rows = QueuedRecipient.objects.in_bulk([recipient.id for recipient in job.recipients])
+    if delivery is not None:
+        if any((row := rows.get(r.id)) is None or row.lease_token != job.token for r in job.recipients):
+            return
+        outcomes = _bring_home(tx, delivery, outcomes)
     changed: list[QueuedRecipient] = []
-    failed: list[RecipientReport] = []
-    delayed: list[RecipientReport] = []
+    news: dict[Action, list[RecipientReport]] = {action: [] for action in Action}
     for recipient in job.recipients:
         outcome = outcomes[recipient.id]
         row = rows.get(recipient.id)
@@ -60,17 +66,34 @@ def record(tx: Transaction, job: Job, outcomes: Mapping[int, Outcome]) -> None:
         changed.append(row)
         moment = row.next_attempt if outcome.result is Result.DEFERRED else None
         tx.events.append(_event(job, row.address, outcome, row.attempts, moment))
-        if outcome.result is Result.FAILED:
-            failed.append(_report(row.address, outcome, tx.now))
-        elif outcome.result is Result.DEFERRED and is_late:
-            delayed.append(replace(_report(row.address, outcome, tx.now), retry_until=job.expires_at))
+        action = _news(recipient.request, outcome, is_late)
+        if action is not None:
+            news[action].append(_report(job, recipient, outcome, tx.now))
     columns = ("state", "attempts", "next_attempt", "lease_until", "lease_token", "last_attempt", "last_reply")
     QueuedRecipient.objects.bulk_update(changed, columns)
-    if failed:
-        send_notice(tx, job, Action.FAILED, failed)
-    if delayed:
-        send_notice(tx, job, Action.DELAYED, delayed)
+    for action, reports in news.items():
+        if reports:
+            send_notice(tx, job, action, reports)
     finish(tx, job.queued_id)
+
+
+def _bring_home(tx: Transaction, delivery: Delivery, outcomes: Mapping[int, Outcome]) -> Mapping[int, Outcome]:
+    (outcome,) = write_deliveries(tx, [delivery])
+    if not isinstance(outcome, Exception):
+        return outcomes
+    again = Outcome(Result.DEFERRED, "4.2.0", explanation=f"{outcome}")  # the next attempt looks it up anew
+    return {pk: again if was.result is Result.DELIVERED else was for pk, was in outcomes.items()}
+
+
+def _news(request: DsnRequest, outcome: Outcome, is_late: bool) -> Action | None:
+    """What the sender is to be told of one recipient (RFC 3461 4.1, 5.2.2); None: nothing."""
+    if outcome.result is Result.FAILED:
+        return Action.FAILED if request.wants("FAILURE") else None
+    if outcome.result is Result.DEFERRED:
+        return Action.DELAYED if is_late and request.wants("DELAY") else None
+    if outcome.has_dsn or not request.wants("SUCCESS"):
+        return None
+    return Action.DELIVERED if outcome.is_here else Action.RELAYED
 
 
 def pause_after(attempts: int) -> timedelta:
@@ -129,22 +152,24 @@ def _event(job: Job, address: str, outcome: Outcome, attempts: int, again_at: da
     return Event(job.trace_id, step, result, job.reverse_path, address, outcome.peer, outcome.words, data)
 
 
-def _report(address: str, outcome: Outcome, now: datetime) -> RecipientReport:
+def _report(job: Job, recipient: ClaimedRecipient, outcome: Outcome, now: datetime) -> RecipientReport:
     is_timeout = outcome.status == "4.4.7"
     return RecipientReport(
-        address,
+        recipient.address,
         outcome.status,
         outcome.reply,
         outcome.explanation if is_timeout or not outcome.reply else "",
         outcome.host if outcome.reply else "",
         now,
+        job.expires_at if outcome.result is Result.DEFERRED else None,
+        original_recipient(recipient.request.orcpt) if recipient.request.orcpt else "",
     )
 
 
 def finish(tx: Transaction, queued_id: int) -> None:
     """Take a message whose recipients are all decided upon out of the queue, with its content if nobody needs it."""
     recipients = QueuedRecipient.objects.filter(queued_id=queued_id)
-    if recipients.filter(state__in=OPEN_STATES).exists():
+    if recipients.filter(state__in=WAITING_STATES).exists():
         return
     queued = QueuedMessage.objects.filter(pk=queued_id)
     message_id = queued.values_list("message_id", flat=True).first()

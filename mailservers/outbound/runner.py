@@ -31,6 +31,7 @@ from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 from mailservers.store.events import Step
+from mailservers.store.placing import Delivery
 from mailservers.store.transaction import Event
 
 log = logging.getLogger(__name__)
@@ -162,16 +163,16 @@ class QueueRunner:
     async def _carry_out(self, attempt: Attempt) -> None:
         outcomes = await attempt.run()
         attempt.is_recording = True
-        await self._record(attempt.job, outcomes)
+        await self._record(attempt.job, outcomes, attempt.delivery)
         attempt.is_recording = False
         await attempt.say_goodbye()
 
-    async def _record(self, job: Job, outcomes: Mapping[int, Outcome]) -> None:
+    async def _record(self, job: Job, outcomes: Mapping[int, Outcome], delivery: Delivery | None) -> None:
         """What happened must be written down: without it, the message is sent again."""
         pause_s = RECORD_AGAIN_S
         while True:
             try:
-                await store.call(record, job, outcomes)
+                await store.call(record, job, outcomes, delivery)
             except StoreError as error:
                 log.warning("the outcome of %s could not be written yet: %s", job.trace_id, error)
             except Exception:

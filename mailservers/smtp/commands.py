@@ -1,13 +1,15 @@
-"""SMTP commands: the table of verbs, and what each does (RFC 5321 4.1, 3207, 6152, 6531, 1870)."""
+"""SMTP commands: the table of verbs, and what each does (RFC 5321 4.1, 3030, 3207, 3461)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.utils import timezone
 
 from mailservers.delivery.envelope import Envelope, Recipient
 from mailservers.delivery.routing import (
@@ -19,10 +21,13 @@ from mailservers.delivery.routing import (
     resolve,
 )
 from mailservers.delivery.submission import check_sender
+from mailservers.formats.esmtp import NO_OPTIONS, NOTHING_ASKED, DsnRequest, MailOptions, dsn_request, mail_options
 from mailservers.formats.smtp import PathCommand, SmtpSyntaxError, parse_helo_name, parse_mail, parse_rcpt
+from mailservers.formats.smtp_chunks import parse_bdat
 from mailservers.formats.smtp_data import DataReader
 from mailservers.smtp import replies
 from mailservers.smtp.authentication import do_auth
+from mailservers.smtp.offers import ehlo_lines, unknown_parameter
 from mailservers.smtp.replies import Reply
 from mailservers.smtp.wire import Mode, Role, Waiting
 from mailservers.store.engine import store
@@ -37,26 +42,14 @@ log = logging.getLogger(__name__)
 def do_ehlo(session: Session, rest: str) -> None:
     session.helo = parse_helo_name(rest)
     session.esmtp = True
-    session.envelope = None
-    lines = [
-        settings.HOSTNAME,
-        "PIPELINING",
-        f"SIZE {settings.MESSAGE_SIZE_LIMIT}",
-        "8BITMIME",
-        "SMTPUTF8",
-        "ENHANCEDSTATUSCODES",
-    ]
-    if not session.wire.is_tls:
-        lines.append("STARTTLS")
-    if session.role is Role.SUBMISSION and session.wire.may_send_password:
-        lines.append("AUTH PLAIN LOGIN")
-    session.reply((250, "", "\n".join(lines)))
+    session.reset()
+    session.reply((250, "", "\n".join([settings.HOSTNAME, *ehlo_lines(session)])))
 
 
 def do_helo(session: Session, rest: str) -> None:
     session.helo = parse_helo_name(rest)
     session.esmtp = False
-    session.envelope = None
+    session.reset()
     session.reply((250, "", settings.HOSTNAME))
 
 
@@ -66,21 +59,25 @@ def do_mail(session: Session, rest: str) -> Waiting | None:
     if refusal is not None:
         session.reply(refusal)
         return None
+    options = mail_options(command.parameters, timezone.now()) if command.parameters else NO_OPTIONS
+    refusal = _check_mail_options(command, options)
+    if refusal is not None:
+        session.reply(refusal)
+        return None
     if session.identity is not None:
-        return _mail_from_user(session, command)
-    _begin(session, command)
+        return _mail_from_user(session, command, options)
+    _begin(session, command, options)
     return None
 
 
-async def _mail_from_user(session: Session, command: PathCommand) -> None:
+async def _mail_from_user(session: Session, command: PathCommand, options: MailOptions) -> None:
     assert session.identity is not None
     await store.read(check_sender, session.identity.user_id, command.path.address)
-    _begin(session, command)
+    _begin(session, command, options)
 
 
-def _begin(session: Session, command: PathCommand) -> None:
-    utf8 = "SMTPUTF8" in command.parameters
-    protocol = "UTF8SMTP" if utf8 else "ESMTP" if session.esmtp else "SMTP"
+def _begin(session: Session, command: PathCommand, options: MailOptions) -> None:
+    protocol = "UTF8SMTP" if options.smtputf8 else "ESMTP" if session.esmtp else "SMTP"
     if session.esmtp:
         protocol += ("S" if session.wire.is_tls else "") + ("A" if session.identity else "")
     session.envelope = Envelope(
@@ -92,39 +89,42 @@ def _begin(session: Session, command: PathCommand) -> None:
         session.wire.tls_description() if session.wire.is_tls else "",
         session.identity.user_id if session.identity else None,
         session.identity.login if session.identity else "",
-        utf8,
+        options.smtputf8,
+        options=options,
     )
     session.reply((250, "2.1.0", "Sender OK"))
 
 
 def _check_mail_parameters(session: Session, command: PathCommand) -> Reply | None:
-    for keyword, value in command.parameters.items():
-        if keyword == "SIZE":
-            if value is None or not value.isascii() or not value.isdigit() or len(value) > 20:
-                return (501, "5.5.4", "SIZE needs a number")
-            if int(value) > settings.MESSAGE_SIZE_LIMIT:
-                return replies.TOO_LARGE
-        elif keyword == "BODY":
-            if value is None or value.upper() not in ("7BIT", "8BITMIME"):
-                return (501, "5.5.4", "BODY is 7BIT or 8BITMIME")
-        elif keyword == "SMTPUTF8":
-            if value is not None:
-                return (501, "5.5.4", "SMTPUTF8 has no value")
-        elif keyword == "AUTH" and session.role is Role.SUBMISSION:
-            continue  # RFC 4954 5: accepted, and not trusted
-        else:
-            return (555, "5.5.4", f"Parameter {keyword} is not supported")
-    if not command.path.is_ascii and "SMTPUTF8" not in command.parameters:
+    unknown = unknown_parameter(session, command.parameters, "mail")
+    if unknown is not None:
+        return (555, "5.5.4", f"Parameter {unknown} is not supported")
+    if "SIZE" in command.parameters:
+        value = command.parameters["SIZE"]
+        if value is None or not value.isascii() or not value.isdigit() or len(value) > 20:
+            return (501, "5.5.4", "SIZE needs a number")
+        if int(value) > settings.MESSAGE_SIZE_LIMIT:
+            return replies.TOO_LARGE
+    return None
+
+
+def _check_mail_options(command: PathCommand, options: MailOptions) -> Reply | None:
+    if not command.path.is_ascii and not options.smtputf8:
         return (553, "5.6.7", "A non-ASCII address needs SMTPUTF8")
+    latest = timezone.now() + timedelta(seconds=settings.FUTURE_RELEASE_MAX_S)
+    if options.not_before is not None and options.not_before > latest:
+        return (501, "5.5.4", f"Mail is held for no longer than {settings.FUTURE_RELEASE_MAX_S} seconds")
     return None
 
 
 def do_rcpt(session: Session, rest: str) -> Waiting | None:
     assert session.envelope is not None
     command = parse_rcpt(rest)
-    if command.parameters:
-        session.reply((555, "5.5.4", f"Parameter {next(iter(command.parameters))} is not supported"))
+    unknown = unknown_parameter(session, command.parameters, "rcpt")
+    if unknown is not None:
+        session.reply((555, "5.5.4", f"Parameter {unknown} is not supported"))
         return None
+    request = dsn_request(command.parameters) if command.parameters else NOTHING_ASKED
     if not command.path.is_ascii and not session.envelope.smtputf8:
         session.reply((553, "5.6.7", "A non-ASCII address needs SMTPUTF8"))
         return None
@@ -134,12 +134,12 @@ def do_rcpt(session: Session, rest: str) -> Waiting | None:
     address = command.path.address
     known = remembered(address.lower())
     if known is not None:
-        _add(session, address, known)
+        _add(session, address, known, request)
         return None
-    return _resolve(session, address, bool(command.path.domain))
+    return _resolve(session, address, bool(command.path.domain), request)
 
 
-async def _resolve(session: Session, address: str, has_domain: bool) -> None:
+async def _resolve(session: Session, address: str, has_domain: bool, request: DsnRequest) -> None:
     envelope = session.envelope
     assert envelope is not None
     if not has_domain:
@@ -152,14 +152,14 @@ async def _resolve(session: Session, address: str, has_domain: bool) -> None:
         if session.identity is None:
             _refuse_recipient(session, replies.NO_RELAY, address)
         else:
-            _add(session, address, Resolution((), (address,)))
+            _add(session, address, Resolution((), (address,)), request)
     else:
-        _add(session, address, resolution)
+        _add(session, address, resolution, request)
 
 
-def _add(session: Session, address: str, resolution: Resolution) -> None:
+def _add(session: Session, address: str, resolution: Resolution, request: DsnRequest) -> None:
     assert session.envelope is not None
-    session.envelope.recipients.append(Recipient(address, resolution))
+    session.envelope.recipients.append(Recipient(address, resolution, request))
     session.reply((250, "2.1.5", "Recipient OK"))
 
 
@@ -177,10 +177,16 @@ def do_data(session: Session, rest: str) -> None:
     session.reply((354, "", "End data with <CR><LF>.<CR><LF>"))
 
 
+def do_bdat(session: Session, rest: str) -> None:
+    """RFC 3030 2. A chunk that cannot come now is read all the same, and then refused."""
+    size, is_last = parse_bdat(rest)
+    session.begin_chunk(size, is_last, BDAT_STATE.refusal(session))
+
+
 def do_rset(session: Session, rest: str) -> None:
     if rest:
         raise SmtpSyntaxError("RSET has no argument")
-    session.envelope = None
+    session.reset()
     session.reply(replies.OK)
 
 
@@ -223,7 +229,8 @@ async def _start_tls(session: Session) -> None:
         session.is_over = True
         return
     session.forget_input()
-    session.helo, session.esmtp, session.identity, session.envelope = "", False, None, None
+    session.helo, session.esmtp, session.identity = "", False, None
+    session.reset()
 
 
 # ---------------------------------------------------------------- the table
@@ -267,12 +274,27 @@ def _may_authenticate(session: Session) -> Reply | None:
     return None if session.wire.may_send_password else replies.NEED_TLS
 
 
+def _is_data_allowed(session: Session) -> Reply | None:
+    """RFC 3030 2, 3: DATA and BDAT do not mix, and binary content comes in chunks."""
+    if session.chunks is not None:
+        return replies.MIXED_DATA
+    binary = session.envelope is not None and session.envelope.options.is_binary
+    return (503, "5.5.1", "BODY=BINARYMIME needs BDAT") if binary else None
+
+
+def _no_chunks(session: Session) -> Reply | None:
+    return replies.MIXED_DATA if session.chunks is not None else None
+
+
+BDAT_STATE = Command(do_bdat, needs_helo=True, needs="rcpt")
+
 COMMANDS: dict[str, Command] = {
     "EHLO": Command(do_ehlo),
     "HELO": Command(do_helo),
     "MAIL": Command(do_mail, needs_helo=True, needs_auth=True, needs="none"),
-    "RCPT": Command(do_rcpt, needs_helo=True, needs="mail"),
-    "DATA": Command(do_data, needs_helo=True, needs="rcpt"),
+    "RCPT": Command(do_rcpt, needs_helo=True, needs="mail", extra=_no_chunks),
+    "DATA": Command(do_data, needs_helo=True, needs="rcpt", extra=_is_data_allowed),
+    "BDAT": Command(do_bdat),
     "RSET": Command(do_rset),
     "NOOP": Command(do_noop),
     "VRFY": Command(do_vrfy),

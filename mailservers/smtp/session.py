@@ -1,9 +1,10 @@
 """One SMTP session: bytes in, replies out, services called in between (RFC 5321).
 
-The session is in one of three modes. In `line` mode it takes command lines; in `data` mode every octet belongs
-to the message until CRLF "." CRLF; in `answer` mode the next line is the client's answer to an AUTH challenge.
+The session is in one of four modes. In `line` mode it takes command lines; in `data` mode every octet belongs
+to the message until CRLF "." CRLF; in `chunk` mode a counted number of octets does; in `answer` mode the next line
+is the client's answer to an AUTH challenge.
 
-    connect -> greeted -> (STARTTLS, back to connect) -> (AUTH) -> MAIL -> RCPT+ -> DATA -> greeted
+    connect -> greeted -> (STARTTLS, back to connect) -> (AUTH) -> MAIL -> RCPT+ -> DATA or BDAT+ -> greeted
 
 Invariants: one command at a time, in order (RFC 2920: pipelined input waits in `buffer` while a command waits
 for a service, and reading is paused when it grows); a transaction ends with the reply to its data; the `250` to
@@ -24,7 +25,8 @@ from mailservers.delivery.acceptance import accept
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.submission import complete
 from mailservers.formats.smtp import SmtpSyntaxError, decode_line, split_command
-from mailservers.formats.smtp_data import DataReader, Received
+from mailservers.formats.smtp_chunks import ChunkReader
+from mailservers.formats.smtp_data import DataReader, Received, has_bare_line_end
 from mailservers.smtp import replies
 from mailservers.smtp.commands import COMMANDS
 from mailservers.smtp.replies import Reply
@@ -52,6 +54,8 @@ class Session:
         "_task",
         "answer",
         "buffer",
+        "chunk_refusal",
+        "chunks",
         "data",
         "envelope",
         "errors",
@@ -76,6 +80,8 @@ class Session:
         self.buffer = b""
         self._at = 0  # how far into the buffer we are
         self.data: DataReader | None = None
+        self.chunks: ChunkReader | None = None  # a message that comes by BDAT
+        self.chunk_refusal: Reply | None = None  # what the chunk in hand will be answered, once it has been read
         self.answer: Callable[[bytes], Waiting | None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.errors = 0
@@ -92,6 +98,11 @@ class Session:
         self.wire.expect_within(settings.SMTP_TIMEOUT_S)
         if self.mode is Mode.DATA and self._task is None:
             self._take_data(data)
+            return
+        if self.mode is Mode.CHUNK and self._task is None:
+            self._take_chunk(data)
+            if self._task is None:
+                self._advance()
             return
         self.buffer += data
         if self._task is None:
@@ -117,6 +128,10 @@ class Session:
             self.errors += 1
         self.wire.write(replies.encode(reply))
 
+    def reset(self) -> None:
+        """There is no transaction any more."""
+        self.envelope = self.chunks = None
+
     def forget_input(self) -> None:
         self.buffer, self._at = b"", 0
 
@@ -127,12 +142,12 @@ class Session:
         while self._task is None and not self.is_over:
             if self.errors > MAX_ERRORS:
                 self.end(replies.TOO_MANY_ERRORS)
-            elif self.mode is Mode.DATA:
+            elif self.mode in (Mode.DATA, Mode.CHUNK):
                 data, self.buffer = self.buffer[self._at :], b""
+                self._at = 0
                 if not data:
                     break
-                self._at = 0
-                self._take_data(data)
+                self._feed(data)
             elif not self._take_next_line():
                 break
         self.buffer, self._at = self.buffer[self._at :], 0
@@ -214,7 +229,51 @@ class Session:
         else:
             self.wire.hang_up()
 
-    # ------------------------------------------------------------ DATA
+    # ------------------------------------------------------------ DATA and BDAT
+
+    def _feed(self, data: bytes) -> None:
+        if self.mode is Mode.DATA:
+            self._take_data(data)
+        else:
+            self._take_chunk(data)
+
+    def begin_chunk(self, size: int, is_last: bool, refusal: Reply | None) -> None:
+        """BDAT: `refusal` is said when the octets have been read."""
+        if self.chunks is None:
+            self.chunks = ChunkReader(settings.MESSAGE_SIZE_LIMIT)
+        self.chunk_refusal = refusal
+        self.chunks.begin(size, is_last, wanted=refusal is None)
+        self.mode = Mode.CHUNK
+        if size == 0:
+            self._end_chunk(self.chunks)
+
+    def _take_chunk(self, data: bytes) -> None:
+        assert self.chunks is not None
+        rest = self.chunks.feed(data)
+        if rest is not None:
+            self.buffer, self._at = rest, 0
+            self._end_chunk(self.chunks)
+        elif self.chunks.swallowed > MAX_SWALLOW * settings.MESSAGE_SIZE_LIMIT:
+            self.end((421, "5.3.4", "Message too large"))
+
+    def _end_chunk(self, chunks: ChunkReader) -> None:
+        self.mode = Mode.LINE
+        envelope = self.envelope
+        if self.chunk_refusal is not None or envelope is None:
+            if envelope is None or not envelope.recipients:
+                self.chunks = None  # nothing had begun
+            self.reply(self.chunk_refusal or replies.NEED_MAIL)
+        elif chunks.is_too_large:
+            self.reset()
+            self.reply(replies.TOO_LARGE)
+            self._note_refused(envelope, replies.TOO_LARGE)
+        elif not chunks.is_last:
+            self.reply((250, "2.0.0", f"{chunks.chunk_size} octets received"))
+        else:
+            self.reset()
+            content = chunks.content()
+            bare = has_bare_line_end(content) and not envelope.options.is_binary
+            self._run(self._accept(envelope, Received(content, b"", bare)))
 
     def _take_data(self, data: bytes) -> None:
         assert self.data is not None
@@ -225,7 +284,8 @@ class Session:
             return
         self.data, self.mode = None, Mode.LINE
         self.buffer, self._at = received.rest, 0
-        envelope, self.envelope = self.envelope, None
+        envelope = self.envelope
+        self.reset()
         assert envelope is not None
         self._run(self._accept(envelope, received))
 
@@ -233,8 +293,11 @@ class Session:
         reply = await self._decide(envelope, received)
         self.reply(reply)
         if reply[0] >= 400:
-            addresses = ", ".join(recipient.address for recipient in envelope.recipients[:8])
-            self.note_refusal(reply, envelope.trace_id, envelope.reverse_path, addresses)
+            self._note_refused(envelope, reply)
+
+    def _note_refused(self, envelope: Envelope, reply: Reply) -> None:
+        addresses = ", ".join(recipient.address for recipient in envelope.recipients[:8])
+        self.note_refusal(reply, envelope.trace_id, envelope.reverse_path, addresses)
 
     async def _decide(self, envelope: Envelope, received: Received) -> Reply:
         content = received.content

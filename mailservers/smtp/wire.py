@@ -36,3 +36,4 @@ class Mode(Enum):
     LINE = 1
     DATA = 2
     ANSWER = 3
+    CHUNK = 4

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection
 
+from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
 from mailservers.models import (
     Flag,
     MailboxMessage,
@@ -21,6 +22,7 @@ from mailservers.models import (
     MessageData,
     QueuedMessage,
     QueuedRecipient,
+    RecipientState,
 )
 from mailservers.store.content import NewMessage, remove_file
 from mailservers.store.engine import bulk, store
@@ -55,6 +57,12 @@ class QueueEntry:
     sender_id: int | None = None
     smtputf8: bool = False
     not_before: datetime | None = None
+    requests: Mapping[str, DsnRequest] = field(default_factory=dict)  # RFC 3461, by address
+    envid: str = ""
+    ret: str = ""
+    require_tls: bool = False
+    is_binary: bool = False
+    hold: bool = False  # until an administrator lets it go
 
 
 @dataclass(slots=True)
@@ -435,6 +443,10 @@ def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
             reverse_path=entry.reverse_path,
             sender_id=entry.sender_id,
             smtputf8=entry.smtputf8,
+            envid=entry.envid,
+            ret=entry.ret,
+            require_tls=entry.require_tls,
+            is_binary=entry.is_binary,
             created_at=tx.now,
             expires_at=entry.expires_at,
         )
@@ -445,7 +457,10 @@ def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
             queued_id=row.pk,
             address=address,
             domain=address.rpartition("@")[2].lower(),
+            state=RecipientState.HELD if entry.hold else RecipientState.QUEUED,
             next_attempt=entry.not_before or tx.now,
+            notify=entry.requests.get(address, NOTHING_ASKED).notify,
+            orcpt=entry.requests.get(address, NOTHING_ASKED).orcpt,
         )
         for row, (_, entry) in zip(rows, entries, strict=True)
         for address in entry.recipients

@@ -98,7 +98,7 @@ class FakeHost:
                 writer.write(bytes([octet]))
                 await asyncio.sleep(script.drip_s)
         await self._say(writer, script.greeting)
-        mail, recipients, tls = "", [], False
+        mail, recipients, tls, chunks = "", [], False, b""
         while line := await reader.readline():
             command = line.decode().rstrip("\r\n")
             self.commands.append(command)
@@ -136,6 +136,13 @@ class FakeHost:
                         await self.before_end()
                     self.arrived.set()
                     await self._say(writer, script.end)
+            elif verb == "BDAT":
+                words = command.split()
+                chunks += await reader.readexactly(int(words[1]))
+                if words[-1] == "LAST":
+                    self.transactions.append(Transaction(mail, recipients, chunks, chunks, tls))
+                    self.arrived.set()
+                await self._say(writer, script.end if words[-1] == "LAST" else "250 2.0.0 more")
             elif verb == "QUIT":
                 await self._say(writer, "221 bye")
                 return

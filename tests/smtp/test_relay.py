@@ -40,7 +40,11 @@ async def test_a_message_arrives_before_its_250(anna: User) -> None:
             S: 250-SIZE 52428800
             S: 250-8BITMIME
             S: 250-SMTPUTF8
+            S: 250-CHUNKING
+            S: 250-BINARYMIME
+            S: 250-DSN
             S: 250-ENHANCEDSTATUSCODES
+            S: 250-LIMITS RCPTMAX=1000
             S: 250 STARTTLS
             C: MAIL FROM:<sender@elsewhere.test> SIZE=100 BODY=8BITMIME
             S: 250 2.1.0 *
@@ -102,8 +106,20 @@ async def test_commands_before_a_greeting(mail: None, command: str, answer: str)
         ("MAIL FROM:<a@b.test> SIZE=x", "501 5.5.4 *"),
         ("MAIL FROM:<a@b.test> SIZE=1 SIZE=2", "501 5.5.4 *"),
         ("MAIL FROM:<a@b.test> SIZE=99999999999", "552 5.3.4 *"),
-        ("MAIL FROM:<a@b.test> BODY=BINARYMIME", "501 5.5.4 *"),
-        ("MAIL FROM:<a@b.test> RET=FULL", "555 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> BODY=BINARYMIME", "250 2.1.0 *"),
+        ("MAIL FROM:<a@b.test> BODY=9BIT", "501 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> BODY", "501 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> RET=FULL ENVID=QQ314159", "250 2.1.0 *"),
+        ("MAIL FROM:<a@b.test> ret=hdrs envid=a+2Bb", "250 2.1.0 *"),
+        ("MAIL FROM:<a@b.test> RET=BODY", "501 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> RET=FULL RET=FULL", "501 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> ENVID", "501 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> ENVID=a+0Ab", "501 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> ENVID=a+2b", "501 5.5.4 *"),
+        (f"MAIL FROM:<a@b.test> ENVID={'e' * 101}", "501 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> REQUIRETLS", "555 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> HOLDFOR=60", "555 5.5.4 *"),
+        ("MAIL FROM:<a@b.test> X-UNKNOWN=1", "555 5.5.4 *"),
         ("MAIL FROM:<jürgen@b.test>", "553 5.6.7 *"),
         ("MAIL FROM:<jürgen@b.test> SMTPUTF8", "250 2.1.0 *"),
         ("MAIL FROM:<>", "250 2.1.0 *"),
@@ -133,7 +149,17 @@ async def test_mail_from(mail: None, command: str, answer: str) -> None:
         ("RCPT TO:<@harbour.test:someone@elsewhere.test>", "550 5.7.1 *"),
         ('RCPT TO:<"someone@elsewhere.test"@harbour.test>', "550 5.1.1 *"),
         ("RCPT TO:<anna@harbour.test@elsewhere.test>", "501 5.5.4 *"),
-        ("RCPT TO:<anna@harbour.test> NOTIFY=NEVER", "555 5.5.4 *"),
+        ("RCPT TO:<anna@harbour.test> NOTIFY=NEVER", "250 2.1.5 *"),
+        ("RCPT TO:<anna@harbour.test> NOTIFY=success,DELAY ORCPT=rfc822;anna+2Bx@harbour.test", "250 2.1.5 *"),
+        ("RCPT TO:<anna@harbour.test> ORCPT=utf-8;j\\x{fc}rgen@harbour.test", "250 2.1.5 *"),
+        ("RCPT TO:<anna@harbour.test> NOTIFY=NEVER,SUCCESS", "501 5.5.4 *"),
+        ("RCPT TO:<anna@harbour.test> NOTIFY=", "501 5.5.4 *"),
+        ("RCPT TO:<anna@harbour.test> NOTIFY=SUCCESS,", "501 5.5.4 *"),
+        ("RCPT TO:<anna@harbour.test> NOTIFY=NEVER NOTIFY=NEVER", "501 5.5.4 *"),
+        ("RCPT TO:<anna@harbour.test> ORCPT=anna@harbour.test", "501 5.5.4 *"),
+        ("RCPT TO:<anna@harbour.test> ORCPT=rfc822;a+0D+0Ab", "501 5.5.4 *"),
+        (f"RCPT TO:<anna@harbour.test> ORCPT=rfc822;{'a' * 500}", "501 5.5.4 *"),
+        ("RCPT TO:<anna@harbour.test> RET=FULL", "555 5.5.4 *"),
         ("RCPT TO:<>", "501 5.5.4 *"),
         ("RCPT TO:<anna>", "501 5.5.4 *"),
         ("DATA", "503 5.5.1 RCPT first"),

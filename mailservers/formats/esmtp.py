@@ -1,0 +1,170 @@
+"""Parameters of MAIL and RCPT that stay with a message: what they may look like, and what they mean.
+
+DSN (RFC 3461), BODY (RFC 6152, 3030), SMTPUTF8 (6531), REQUIRETLS (8689), FUTURERELEASE (4865). Keyword parameters
+come from `smtp.parse_mail` and `parse_rcpt`; whether a parameter is offered at all is the session's business. Raises
+`SmtpSyntaxError`, whose text may be sent to the client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from .smtp import SmtpSyntaxError
+
+MAX_ENVID = 100  # characters, RFC 3461 4.4
+MAX_ORCPT = 500  # characters, RFC 3461 4.2
+BODIES = ("7BIT", "8BITMIME", "BINARYMIME")
+
+#   xtext = *( xchar / hexchar )   xchar = "!" to "~" but "+" and "="   hexchar = "+" 2HEXDIG   (RFC 3461 4)
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+_HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
+#   EmbeddedUnicodeChar = "\x{" HEXPOINT "}"   (RFC 6533 3)
+_EMBEDDED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class MailOptions:
+    """What MAIL asked for the whole message. `envid` is decoded; `ret` is "FULL", "HDRS" or ""."""
+
+    body: str = "7BIT"
+    smtputf8: bool = False
+    ret: str = ""
+    envid: str = ""
+    require_tls: bool = False
+    not_before: datetime | None = None
+
+    @property
+    def is_binary(self) -> bool:
+        return self.body == "BINARYMIME"
+
+
+@dataclass(frozen=True, slots=True)
+class DsnRequest:
+    """What RCPT asked for one recipient. `notify` is "NEVER", a list such as "SUCCESS,DELAY", or "" when not given;
+    `orcpt` the parameter's value as it came, "" without one."""
+
+    notify: str = ""
+    orcpt: str = ""
+
+    def wants(self, event: str) -> bool:
+        """Is "SUCCESS", "FAILURE" or "DELAY" to be told? Without NOTIFY, failures and delays are (RFC 3461 4.1)."""
+        return event in self.notify.split(",") if self.notify else event != "SUCCESS"
+
+    def without_success(self) -> DsnRequest:
+        """For the members of a group (RFC 3461 5.2.7.3 c)."""
+        left = ",".join(word for word in self.notify.split(",") if word != "SUCCESS")
+        return DsnRequest(left or ("NEVER" if self.notify else ""), self.orcpt)
+
+
+NOTHING_ASKED = DsnRequest()
+NO_OPTIONS = MailOptions()
+
+
+def mail_options(parameters: Mapping[str, str | None], now: datetime) -> MailOptions:
+    """The options of MAIL; parameters that are not about the message are passed over."""
+    body = (parameters.get("BODY") or "").upper()
+    if "BODY" in parameters and body not in BODIES:
+        raise SmtpSyntaxError("BODY is 7BIT, 8BITMIME or BINARYMIME")
+    ret = (parameters.get("RET") or "").upper()
+    if "RET" in parameters and ret not in ("FULL", "HDRS"):
+        raise SmtpSyntaxError("RET is FULL or HDRS")
+    for keyword in ("SMTPUTF8", "REQUIRETLS"):
+        if parameters.get(keyword) is not None:
+            raise SmtpSyntaxError(f"{keyword} has no value")
+    return MailOptions(
+        body or "7BIT",
+        "SMTPUTF8" in parameters,
+        ret,
+        _envid(parameters["ENVID"]) if "ENVID" in parameters else "",
+        "REQUIRETLS" in parameters,
+        _release_time(parameters, now),
+    )
+
+
+def _envid(value: str | None) -> str:
+    if not value or len(value) > MAX_ENVID:
+        raise SmtpSyntaxError("ENVID is 1 to 100 characters of xtext")
+    return decode_xtext(value)
+
+
+def _release_time(parameters: Mapping[str, str | None], now: datetime) -> datetime | None:
+    """RFC 4865 4: HOLDFOR=seconds or HOLDUNTIL=date-time (RFC 3339)."""
+    if "HOLDFOR" in parameters and "HOLDUNTIL" in parameters:
+        raise SmtpSyntaxError("HOLDFOR and HOLDUNTIL cannot stand together")
+    if "HOLDFOR" in parameters:
+        value = parameters["HOLDFOR"] or ""
+        if not _SECONDS.fullmatch(value):
+            raise SmtpSyntaxError("HOLDFOR is a number of seconds")
+        return now + timedelta(seconds=int(value))
+    if "HOLDUNTIL" in parameters:
+        value = parameters["HOLDUNTIL"] or ""
+        try:
+            if not _MOMENT.fullmatch(value):
+                raise ValueError(value)
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise SmtpSyntaxError("HOLDUNTIL is a moment like 2026-12-24T18:00:00Z") from None
+    return None
+
+
+def dsn_request(parameters: Mapping[str, str | None]) -> DsnRequest:
+    """NOTIFY and ORCPT of RCPT."""
+    notify, orcpt = parameters.get("NOTIFY"), parameters.get("ORCPT")
+    return DsnRequest(_notify(notify) if "NOTIFY" in parameters else "", _orcpt(orcpt) if "ORCPT" in parameters else "")
+
+
+def _notify(value: str | None) -> str:
+    #   notify-esmtp-value = "NEVER" / 1#notify-list-element
+    words = (value or "").upper().split(",")
+    if words == ["NEVER"]:
+        return "NEVER"
+    if not set(words) <= {"SUCCESS", "FAILURE", "DELAY"}:
+        raise SmtpSyntaxError("NOTIFY is NEVER, or a list of SUCCESS, FAILURE and DELAY")
+    return ",".join(dict.fromkeys(words))
+
+
+def _orcpt(value: str | None) -> str:
+    kind, semicolon, address = (value or "").partition(";")
+    if not semicolon or not address or not _ADDRESS_TYPE.fullmatch(kind) or len(value or "") > MAX_ORCPT:
+        raise SmtpSyntaxError("ORCPT is an address type, a semicolon and an address in xtext")
+    if kind.lower() != "utf-8":  # RFC 6533 3: that type has an encoding of its own, and may be plain UTF-8
+        decode_xtext(address)
+    return value or ""
+
+
+def original_recipient(orcpt: str) -> str:
+    """An ORCPT value as it stands in an Original-Recipient field (RFC 3464 2.3.1, RFC 6533 4): `type; address`."""
+    kind, _, address = orcpt.partition(";")
+    is_utf8 = kind.lower() == "utf-8"
+    return f"{kind};{_EMBEDDED.sub(_embedded_character, address) if is_utf8 else decode_xtext(address)}"
+
+
+def _embedded_character(match: re.Match[str]) -> str:
+    point = int(match[1], 16)
+    return chr(point) if 0x20 <= point < 0xD800 or 0xE000 <= point <= 0x10FFFF else match[0]
+
+
+def orcpt_for(address: str) -> str:
+    """The ORCPT value of one of our addresses that leads elsewhere (RFC 3461 5.2.7.2)."""
+    return f"rfc822;{encode_xtext(address)}" if address.isascii() else f"utf-8;{address}"
+
+
+def decode_xtext(text: str) -> str:
+    """Raises `SmtpSyntaxError`; also when what comes out is not printable ASCII (RFC 3461 4.2, 4.4)."""
+    if not _XTEXT.fullmatch(text):
+        raise SmtpSyntaxError("Malformed xtext")
+    decoded = _HEXCHAR.sub(lambda match: chr(int(match[1], 16)), text)
+    if not all(" " <= character <= "~" for character in decoded):
+        raise SmtpSyntaxError("xtext may hold printable ASCII only")
+    return decoded
+
+
+def encode_xtext(text: str) -> str:
+    """For printable ASCII."""
+    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)
