@@ -109,6 +109,11 @@ OUTBOUND_DNS_SERVERS = env.list("POSTROOM_OUTBOUND_DNS_SERVERS", default=[])  # 
 OUTBOUND_CA_FILE = env.str("POSTROOM_OUTBOUND_CA_FILE", default="")  # PEM: trusted besides the system's authorities
 OUTBOUND_TIMEOUT_SCALE = env.float("POSTROOM_OUTBOUND_TIMEOUT_SCALE", default=1.0)  # of RFC 5321 4.5.3.2's
 
+# ---------------------------------------------------------------- checks of what comes in (mailservers/checks)
+
+DNS_SERVERS = env.list("POSTROOM_DNS_SERVERS", default=OUTBOUND_DNS_SERVERS)  # host or host:port; else resolv.conf
+DNS_TIMEOUT_S = env.float("POSTROOM_DNS_TIMEOUT", default=5.0)  # for one question, all servers and tries
+
 # ---------------------------------------------------------------- sign-in
 
 AUTH_USER_MODEL = "accounts.User"

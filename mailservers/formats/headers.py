@@ -6,7 +6,7 @@ block (without the body), consider its first MAX_HEADER_OCTETS and never raise.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from .encoded_words import decode_words
 
@@ -14,11 +14,13 @@ __all__ = [
     "MAX_HEADER_OCTETS",
     "decode_words",
     "field_map",
+    "fields_by_name",
     "first_field",
     "header_end",
     "header_fields",
     "iter_fields",
     "unfold",
+    "without_fields",
 ]
 
 MAX_HEADER_OCTETS = 1024 * 1024
@@ -36,6 +38,27 @@ def iter_fields(header: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(name as written, raw value with its folds and leading blank, without the last line end) of every field."""
     for match in _FIELD.finditer(header, 0, MAX_HEADER_OCTETS):
         yield match[1], match[2].removesuffix(b"\r")
+
+
+def fields_by_name(header: bytes) -> dict[bytes, list[bytes]]:
+    """Lower-case name -> all octets of each of its fields, from the top down, as DKIM covers them. A last line end
+    that is missing is added."""
+    fields: dict[bytes, list[bytes]] = {}
+    for match in _FIELD.finditer(header, 0, MAX_HEADER_OCTETS):
+        field = match[0]
+        fields.setdefault(match[1].lower(), []).append(field if field.endswith(b"\n") else field + b"\r\n")
+    return fields
+
+
+def without_fields(header: bytes, name: bytes, is_unwanted: Callable[[bytes], bool]) -> bytes:
+    """The header, all else octet for octet, without those fields of this name whose value is unwanted."""
+    kept: list[bytes] = []
+    at = 0
+    for match in _FIELD.finditer(header, 0, MAX_HEADER_OCTETS):
+        if match[1].lower() == name and is_unwanted(match[2]):
+            kept.append(header[at : match.start()])
+            at = match.end()
+    return b"".join([*kept, header[at:]])
 
 
 def field_map(header: bytes) -> dict[bytes, bytes]:
