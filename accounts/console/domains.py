@@ -13,11 +13,13 @@ from django.views.decorators.http import require_POST
 from accounts import keys
 from accounts.console.access import AdminRequest, add_store_error, admin_only, attempt, found, page
 from accounts.console.paging import page_after
+from accounts.console.users import QuotaForm, fills, quota_initial
 from accounts.models import DkimKey, Domain
-from accounts.services import create_domain, delete_domain, set_domain_active
+from accounts.services import create_domain, delete_domain, set_domain_active, set_domain_quota
 from mailservers.formats.mailbox_address import domain_to_ascii
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
+from mailservers.store.quota import domain_allowance
 
 COUNTED = {
     "user_count": Count("users", distinct=True),
@@ -61,7 +63,19 @@ def domain_new(request: AdminRequest) -> HttpResponse:
 @admin_only
 def domain(request: AdminRequest, domain_id: int) -> HttpResponse:
     row = found(Domain.objects.annotate(**COUNTED), pk=domain_id)
-    return page(request, "domain.html", "domains", {"domain": row, "records": dns_records(row)})
+    form = QuotaForm(request.POST or None, initial=quota_initial(row))
+    if request.method == "POST" and form.is_valid():
+        try:
+            octets, count = form.limits()
+            store.call_sync(set_domain_quota, domain_id, octets, count, actor=request.user.login)
+        except StoreError as error:
+            add_store_error(form, error)
+        else:
+            messages.success(request, f"{row.name} is saved.")
+            return redirect("console:domain", domain_id)
+    held = domain_allowance(domain_id)
+    context = {"domain": row, "records": dns_records(row), "form": form, "held": held, "fills": held and fills(held)}
+    return page(request, "domain.html", "domains", context, 422 if form.errors else 200)
 
 
 def dns_records(row: Domain) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.db.models import Count, Q, Sum
+from django.db.models import F, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -31,8 +31,7 @@ from accounts.sign_in.tokens import LIFETIME, make_one_time_link
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
-
-USED = Sum("mailboxes__size")
+from mailservers.store.quota import Allowance, room_of
 
 
 def _text(**attrs: str) -> forms.TextInput:
@@ -58,13 +57,9 @@ class PasswordForm(forms.Form):
         return made, hash_given(made)
 
 
-class UserForm(forms.Form):
-    name = forms.CharField(label="Name", required=False, max_length=200, widget=_text(autocomplete="off"))
-    role = forms.ChoiceField(
-        label="Role",
-        choices=((Role.USER, "User: mail only"), (Role.ADMIN, "Administrator: mail and this console")),
-        widget=forms.Select(attrs={"class": "input"}),
-    )
+class QuotaForm(forms.Form):
+    """The two limits; empty is none."""
+
     quota = forms.CharField(
         label="Quota",
         required=False,
@@ -72,6 +67,33 @@ class UserForm(forms.Form):
         help_text="500M, 2G, …; empty is no limit.",
         widget=_text(placeholder="no limit", autocomplete="off"),
     )
+    quota_messages = forms.CharField(
+        label="Most messages",
+        required=False,
+        max_length=30,
+        help_text="20,000, …; empty is no limit.",
+        widget=_text(placeholder="no limit", autocomplete="off", inputmode="numeric"),
+    )
+
+    def limits(self) -> tuple[int, int]:
+        """(octets, messages). Raises `InvalidValue`."""
+        data = self.cleaned_data
+        return names.quota(data["quota"]), names.message_quota(data["quota_messages"])
+
+
+def quota_initial(row: User | Domain) -> dict[str, str]:
+    """The limits as the form holds them."""
+    return {"quota": names.quota_field(row.quota_octets), "quota_messages": str(row.quota_messages or "")}
+
+
+class UserForm(QuotaForm):
+    name = forms.CharField(label="Name", required=False, max_length=200, widget=_text(autocomplete="off"))
+    role = forms.ChoiceField(
+        label="Role",
+        choices=((Role.USER, "User: mail only"), (Role.ADMIN, "Administrator: mail and this console")),
+        widget=forms.Select(attrs={"class": "input"}),
+    )
+    field_order: tuple[str, ...] = ("name", "role", "quota", "quota_messages")
 
 
 class NewUserForm(PasswordForm, UserForm):
@@ -81,12 +103,12 @@ class NewUserForm(PasswordForm, UserForm):
         help_text="The address is also the login.",
         widget=_text(inputmode="email", autocapitalize="none", spellcheck="false", autocomplete="off"),
     )
-    field_order = ("login", "name", "password", "role", "quota")
+    field_order = ("login", "name", "password", "role", "quota", "quota_messages")
 
 
 @admin_only
 def user_list(request: AdminRequest) -> HttpResponse:
-    rows = User.objects.annotate(used=USED)
+    rows = User.objects.annotate(used=F("usage__octets"))
     words = words_of(request, "q")
     for word in words.split()[:5]:
         rows = rows.filter(Q(login__icontains=word) | Q(name__icontains=word))
@@ -101,6 +123,7 @@ def user_new(request: AdminRequest) -> HttpResponse:
         try:
             made, password_hash = form.new_password()
             login = names.own_address(form.cleaned_data["login"])[0]
+            octets, count = form.limits()
             store.call_sync(
                 create_user,
                 login,
@@ -108,7 +131,8 @@ def user_new(request: AdminRequest) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 password_hash=password_hash,
                 role=form.cleaned_data["role"],
-                quota_octets=names.quota(form.cleaned_data["quota"]),
+                quota_octets=octets,
+                quota_messages=count,
             )
         except StoreError as error:
             add_store_error(form, error)
@@ -128,12 +152,17 @@ def _login_start(request: AdminRequest) -> str:
 @admin_only
 def user(request: AdminRequest, user_id: int) -> HttpResponse:
     row = found(User.objects.select_related("domain"), pk=user_id)
-    initial = {"name": row.name, "role": row.role, "quota": names.quota_field(row.quota_octets)}
+    initial = {"name": row.name, "role": row.role, **quota_initial(row)}
     form = UserForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            octets = names.quota(form.cleaned_data["quota"])
-            changes = {"name": form.cleaned_data["name"], "role": form.cleaned_data["role"], "quota_octets": octets}
+            octets, count = form.limits()
+            changes = {
+                "name": form.cleaned_data["name"],
+                "role": form.cleaned_data["role"],
+                "quota_octets": octets,
+                "quota_messages": count,
+            }
             saved = attempt(
                 request,
                 lambda: store.call_sync(update_user, user_id, actor=request.user.login, **changes),
@@ -146,14 +175,21 @@ def user(request: AdminRequest, user_id: int) -> HttpResponse:
     return _user_page(request, row, form, PasswordForm(), 422 if form.errors else 200)
 
 
+def fills(held: Allowance) -> int | None:
+    """How full, in percent, by the limit that is nearer; None without a limit."""
+    pairs = ((held.octets, held.limit_octets), (held.messages, held.limit_messages))
+    return max((used * 100 // limit for used, limit in pairs if limit), default=None)
+
+
 def _user_page(
     request: AdminRequest, row: User, form: UserForm, password_form: PasswordForm, status: int = 200
 ) -> HttpResponse:
-    boxes = Mailbox.objects.filter(owner=row).aggregate(
-        message_count=Sum("messages"), size=Sum("size"), boxes=Count("id")
-    )
+    room = room_of(row.pk)
+    boxes = Mailbox.objects.filter(owner=row).count()
     addresses = Address.objects.filter(targets__user=row).order_by("address")
-    context = {"row": row, "form": form, "password_form": password_form, "addresses": addresses, **boxes}
+    context = {"row": row, "form": form, "password_form": password_form, "addresses": addresses, "boxes": boxes}
+    if room is not None:
+        context |= {"message_count": room.own.messages, "size": room.own.octets, "fills": fills(room.own)}
     return page(request, "user.html", "users", context, status)
 
 
@@ -174,7 +210,7 @@ def user_password(request: AdminRequest, user_id: int) -> HttpResponse:
             if row.pk == request.user.pk:
                 update_session_auth_hash(request, row)
             return _secret(request, row, f"{row.login} has a new password", "Password", made)
-    initial = {"name": row.name, "role": row.role, "quota": names.quota_field(row.quota_octets)}
+    initial = {"name": row.name, "role": row.role, **quota_initial(row)}
     return _user_page(request, row, UserForm(initial=initial), form, 422)
 
 

@@ -15,6 +15,7 @@ from accounts.services.domains import create_domain, delete_domain, set_domain_a
 from accounts.services.errors import AccountError, AlreadyExists, InvalidValue, NotAllowed, NotFound, StillInUse
 from accounts.services.importing import ImportReport, ImportRow, import_users
 from accounts.services.passwords import generate_password, hash_given, hash_typed
+from accounts.services.quotas import set_domain_quota, set_user_quota
 from accounts.services.removal import remove_user
 from accounts.services.users import create_user, note_sign_in_link, set_password, set_user_active, update_user
 
@@ -40,8 +41,10 @@ __all__ = [
     "note_sign_in_link",
     "remove_user",
     "set_domain_active",
+    "set_domain_quota",
     "set_password",
     "set_user_active",
+    "set_user_quota",
     "update_address",
     "update_user",
 ]

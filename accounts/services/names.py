@@ -20,6 +20,7 @@ from mailservers.formats.mailbox_address import (
 
 MAX_NAME = 200  # characters, as accounts.models.User.name
 MAX_QUOTA_OCTETS = 2**60
+MAX_QUOTA_MESSAGES = 10**12
 _PLAIN_LOCAL = re.compile(r'[^\s"(),:;<>@\[\]\\]+')
 _SIZE = re.compile(r"(\d{1,15}(?:[.,]\d{1,3})?)\s*([KMGT]?)I?B?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -112,12 +113,32 @@ def checked_quota(octets: int) -> int:
     return octets
 
 
+def message_quota(text: str) -> int:
+    """A number of messages, "20000" or "20,000"; empty or 0 is no limit (0)."""
+    words = re.sub(r"[\s,.’']", "", text)
+    if not words.isascii() or not (words or "0").isdigit():
+        raise InvalidValue(f"“{_shown(text)}” is not a number of messages.", "quota_messages")
+    return checked_message_quota(int(words[:20] or "0"))
+
+
+def checked_message_quota(messages: int) -> int:
+    if not 0 <= messages <= MAX_QUOTA_MESSAGES:
+        raise InvalidValue("The quota is out of range.", "quota_messages")
+    return messages
+
+
 def format_octets(octets: int) -> str:
     """ "1.5 GiB" for people; whole numbers without a fraction."""
     for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if octets >= unit:
             return f"{octets / unit:.1f}".removesuffix(".0") + f" {name}"
     return f"{octets} octets"
+
+
+def format_limits(octets: int, messages: int) -> str:
+    """ "2 GiB and 10,000 messages"; "any amount of mail" for no limit."""
+    parts = [format_octets(octets)] if octets else []
+    return " and ".join(parts + [f"{messages:,} messages"] * bool(messages)) or "any amount of mail"
 
 
 def quota_field(octets: int) -> str:

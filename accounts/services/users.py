@@ -25,6 +25,7 @@ def create_user(
     password_hash: str | None = None,
     role: str = Role.USER,
     quota_octets: int = 0,
+    quota_messages: int = 0,
 ) -> int:
     """The new user's id; INBOX and the other standard mailboxes are there too. `password_hash` None: nobody can
     sign in with a password until one is set. Raises `InvalidValue`, `NotFound` (domain), `AlreadyExists`."""
@@ -40,20 +41,24 @@ def create_user(
         password=password_hash or make_password(None),
         role=names.role(role),
         quota_octets=names.checked_quota(quota_octets),
+        quota_messages=names.checked_message_quota(quota_messages),
     )
     create_standard_mailboxes(tx, [user.pk])
-    audit.record(actor, "user.create", login, role=user.role, quota_octets=quota_octets)
+    audit.record(actor, "user.create", login, role=user.role, quota_octets=quota_octets, quota_messages=quota_messages)
     tx.after_commit.append(routing.forget)
     return user.pk
 
 
-def update_user(tx: Transaction, user_id: int, *, name: str, role: str, quota_octets: int, actor: str) -> None:
+def update_user(
+    tx: Transaction, user_id: int, *, name: str, role: str, quota_octets: int, quota_messages: int = 0, actor: str
+) -> None:
     """Raises `NotFound`, `InvalidValue`, `NotAllowed`. The audit entry holds what changed, as [before, after]."""
     user = get_user(user_id)
-    new = {
+    new: dict[str, str | int] = {
         "name": names.display_name(name),
         "role": names.role(role).value,
         "quota_octets": names.checked_quota(quota_octets),
+        "quota_messages": names.checked_message_quota(quota_messages),
     }
     changed = {field: [getattr(user, field), value] for field, value in new.items() if getattr(user, field) != value}
     if not changed:
@@ -66,6 +71,7 @@ def update_user(tx: Transaction, user_id: int, *, name: str, role: str, quota_oc
     if "role" in changed:
         must_leave_an_admin()
     audit.record(actor, "user.update", user.login, **changed)
+    tx.after_commit.append(routing.forget)  # it knows who has a quota
 
 
 def set_password(tx: Transaction, user_id: int, password_hash: str, *, actor: str) -> None:

@@ -44,6 +44,7 @@ class Envelope:
     sender_id: int | None = None  # who has signed in
     sender_login: str = ""
     smtputf8: bool = False
+    declared_octets: int = 0  # SIZE= (RFC 1870); 0: not said
     recipients: list[Recipient] = field(default_factory=list)
     options: MailOptions = NO_OPTIONS
     held_because: str = ""  # why an administrator has to look at it first

@@ -36,6 +36,7 @@ class LocalTarget:
     user_id: int
     login: str
     inbox_id: int
+    is_limited: bool = False  # the user or the domain has a quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,16 @@ def _expand(address: str, depth: int) -> tuple[list[LocalTarget], list[str]]:
     return [], []
 
 
+_QUOTAS = tuple(f"owner__{where}quota_{what}" for where in ("", "domain__") for what in ("octets", "messages"))
+
+
 def _user(address: str) -> LocalTarget | None:
     row = (
         Mailbox.objects.filter(owner__login=address, name="INBOX", owner__is_active=True, owner__domain__is_active=True)
-        .values_list("owner_id", "id")
+        .values_list("owner_id", "id", *_QUOTAS)
         .first()
     )
-    return LocalTarget(row[0], address, row[1]) if row else None
+    return LocalTarget(row[0], address, row[1], any(row[2:])) if row else None
 
 
 def _targets(row: Address, depth: int) -> tuple[list[LocalTarget], list[str]]:

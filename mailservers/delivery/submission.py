@@ -24,6 +24,7 @@ from mailservers.store.content import prepare
 from mailservers.store.engine import store
 from mailservers.store.events import new_trace_id
 from mailservers.store.placing import Delivery, Placement, write_deliveries
+from mailservers.store.quota import lacking_room
 from mailservers.store.transaction import Transaction
 
 _BCC = re.compile(rb"^bcc[ \t]*:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*", re.IGNORECASE | re.MULTILINE)
@@ -92,6 +93,7 @@ def submit(
     completed = complete(raw, user.login)
     fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
     message = prepare(fields + completed)
+    _check_room(envelope, message.summary.size)
     deliveries = [plan(envelope, message)]
     if sent_mailbox_id is not None:
         kept = prepare(raw if first_field(raw[: header_end(raw)], b"message-id") is not None else completed)
@@ -99,6 +101,13 @@ def submit(
         deliveries.append(Delivery(kept, (placement,)))
     _write(deliveries, also)
     return envelope.trace_id
+
+
+def _check_room(envelope: Envelope, octets: int) -> None:
+    """Names the recipient whose mailbox is full; the exact decision is the store's."""
+    for address, target in envelope.local_targets():
+        if target.is_limited and lacking_room([target.user_id], octets):
+            raise SubmissionRefused(f"The mailbox of {address} is full", address)
 
 
 def _resolve(address: str) -> Resolution:

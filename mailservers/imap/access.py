@@ -50,6 +50,9 @@ CAPABILITIES = (
     "BINARY",
     "CATENATE",
     "REPLACE",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
 )
 
 
@@ -63,6 +66,8 @@ def capability_text(session: Session) -> bytes:
             names += [f"AUTH={mechanism}" for mechanism in MECHANISMS]
         else:
             names.append("LOGINDISABLED")
+    elif session.identity.is_admin:
+        names.append("QUOTASET")
     return ("CAPABILITY " + " ".join(names)).encode("ascii")
 
 

@@ -19,10 +19,11 @@ from mailservers.formats.imap.appending import parse_append, parse_replace
 from mailservers.formats.imap.fetch import parse_fetch
 from mailservers.formats.imap.lexer import Lexer
 from mailservers.formats.imap.listing import parse_list, parse_lsub, parse_status
+from mailservers.formats.imap.quotas import parse_getquota, parse_setquota
 from mailservers.formats.imap.reader import Command
 from mailservers.formats.imap.search import parse_search
 from mailservers.formats.imap.selecting import parse_select
-from mailservers.imap import access, appending, fetching, listing, mailboxes, messages, searching
+from mailservers.imap import access, appending, fetching, listing, mailboxes, messages, quotas, searching
 from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
 from mailservers.imap.session import Session
 
@@ -78,6 +79,9 @@ _ROWS = (
     Row("LSUB", State.SIGNED_IN, parse_lsub, listing.lsub),
     Row("STATUS", State.SIGNED_IN, parse_status, listing.status),
     Row("APPEND", State.SIGNED_IN, parse_append, appending.append_command),
+    Row("GETQUOTA", State.SIGNED_IN, parse_getquota, quotas.getquota),
+    Row("GETQUOTAROOT", State.SIGNED_IN, args.parse_mailbox, quotas.getquotaroot),
+    Row("SETQUOTA", State.SIGNED_IN, parse_setquota, quotas.setquota),
     Row("CHECK", State.SELECTED, args.parse_nothing, access.noop),
     Row("CLOSE", State.SELECTED, args.parse_nothing, mailboxes.close),
     Row("UNSELECT", State.SELECTED, args.parse_nothing, mailboxes.unselect),

@@ -12,6 +12,7 @@ from mailservers.store.engine import store
 from mailservers.store.mailboxes import SEPARATOR
 from mailservers.store.queries import (
     MailboxRow,
+    deleted_octets,
     list_mailboxes,
     mailbox_by_name,
     orphan_subscriptions,
@@ -154,5 +155,7 @@ async def _status_line(session: Session, box: MailboxRow, items: Sequence[str]) 
             raise ImapSyntaxError("RECENT is not part of IMAP4rev2")
         recent = await store.read(uids, box.id, box.recent_uid - 1) if box.recent_uid < box.uid_next else ()
         values["RECENT"] = len(recent)
+    if "DELETED-STORAGE" in items:
+        values["DELETED-STORAGE"] = await store.read(deleted_octets, box.id) if box.deleted else 0
     text = " ".join(f"{item} {values[item]}" for item in items)
     return b"STATUS %b (%b)" % (mailbox_text(box.name, session.utf8), text.encode("ascii"))

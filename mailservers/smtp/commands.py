@@ -32,6 +32,7 @@ from mailservers.smtp.replies import Reply
 from mailservers.smtp.wire import Mode, Role, Waiting
 from mailservers.store.engine import store
 from mailservers.store.events import new_trace_id
+from mailservers.store.quota import lacking_room
 
 if TYPE_CHECKING:
     from mailservers.smtp.session import Session
@@ -90,6 +91,7 @@ def _begin(session: Session, command: PathCommand, options: MailOptions) -> None
         session.identity.user_id if session.identity else None,
         session.identity.login if session.identity else "",
         options.smtputf8,
+        int(command.parameters.get("SIZE") or 0),
         options=options,
     )
     session.reply((250, "2.1.0", "Sender OK"))
@@ -134,8 +136,7 @@ def do_rcpt(session: Session, rest: str) -> Waiting | None:
     address = command.path.address
     known = remembered(address.lower())
     if known is not None:
-        _add(session, address, known, request)
-        return None
+        return _add(session, address, known, request)
     return _resolve(session, address, bool(command.path.domain), request)
 
 
@@ -152,12 +153,36 @@ async def _resolve(session: Session, address: str, has_domain: bool, request: Ds
         if session.identity is None:
             _refuse_recipient(session, replies.NO_RELAY, address)
         else:
-            _add(session, address, Resolution((), (address,)), request)
+            _take(session, address, Resolution((), (address,)), request)
     else:
-        _add(session, address, resolution, request)
+        waiting = _add(session, address, resolution, request)
+        if waiting is not None:
+            await waiting
 
 
-def _add(session: Session, address: str, resolution: Resolution, request: DsnRequest) -> None:
+def _add(session: Session, address: str, resolution: Resolution, request: DsnRequest) -> Waiting | None:
+    """Take the recipient; where a quota applies, it is looked at first."""
+    limited = [target.user_id for target in resolution.local if target.is_limited]
+    if limited:
+        return _add_if_room(session, address, resolution, request, limited)
+    _take(session, address, resolution, request)
+    return None
+
+
+async def _add_if_room(
+    session: Session, address: str, resolution: Resolution, request: DsnRequest, owner_ids: list[int]
+) -> None:
+    """A first look, so that the others of a message are not held up by a full mailbox: only what MAIL has declared
+    (RFC 1870 section 6.1.2) is known here. The exact decision is the store's, at the end of the data."""
+    envelope = session.envelope
+    assert envelope is not None
+    if await store.read(lacking_room, owner_ids, max(envelope.declared_octets, 1)):
+        _refuse_recipient(session, replies.MAILBOX_FULL, address)
+    else:
+        _take(session, address, resolution, request)
+
+
+def _take(session: Session, address: str, resolution: Resolution, request: DsnRequest) -> None:
     assert session.envelope is not None
     session.envelope.recipients.append(Recipient(address, resolution, request))
     session.reply((250, "2.1.5", "Recipient OK"))

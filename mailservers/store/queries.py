@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription
 from mailservers.store.errors import NoSuchMailbox
@@ -93,6 +93,13 @@ def first_unseen(mailbox_id: int) -> int | None:
     places = MailboxMessage.objects.filter(mailbox_id=mailbox_id).order_by("uid")
     places = places.extra(where=["mailservers_mailboxmessage.flags & 1 = 0"])
     return places.values_list("uid", flat=True).first()
+
+
+def deleted_octets(mailbox_id: int) -> int:
+    """What an EXPUNGE would free (RFC 9208 section 4.1.4). Ask only where the mailbox counts deleted messages."""
+    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id)
+    places = places.extra(where=["mailservers_mailboxmessage.flags & 8 <> 0"])
+    return places.aggregate(octets=Sum("message__size"))["octets"] or 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Sum
 
-from accounts.models import User
+from accounts.models import Domain, User
 from mailservers.models import DomainUsage, Usage
 from mailservers.store.errors import OverQuota
 
@@ -189,10 +189,14 @@ def save_usage(changes: Iterable[Counted], accounts: Mapping[int, Account] | Non
 
 def count_domain(domain_id: int) -> tuple[int, int]:
     """Count a domain anew and keep the sums: (octets, messages). The caller holds the domain's row."""
-    sums = Usage.objects.filter(owner__domain_id=domain_id).aggregate(o=Sum("octets"), m=Sum("messages"))
-    octets, messages = sums["o"] or 0, sums["m"] or 0
+    octets, messages = _domain_sums(domain_id)
     DomainUsage.objects.update_or_create(domain_id=domain_id, defaults={"octets": octets, "messages": messages})
     return octets, messages
+
+
+def _domain_sums(domain_id: int) -> tuple[int, int]:
+    sums = Usage.objects.filter(owner__domain_id=domain_id).aggregate(o=Sum("octets"), m=Sum("messages"))
+    return sums["o"] or 0, sums["m"] or 0
 
 
 def forget_domain(domain_id: int) -> None:
@@ -241,6 +245,15 @@ def room_of(owner_id: int) -> Room | None:
         domain = Allowance(domain_octets or 0, domain_messages or 0, limits[2], limits[3])
         return Room(own, domain if domain.is_limited else None)
     return None
+
+
+def domain_allowance(domain_id: int) -> Allowance | None:
+    """A domain's usage and limits; None when it is gone. Counted anew where it has no limit and so no sum."""
+    domain = Domain.objects.filter(pk=domain_id).values_list("quota_octets", "quota_messages").first()
+    if domain is None:
+        return None
+    kept = DomainUsage.objects.filter(pk=domain_id).values_list("octets", "messages").first()
+    return Allowance(*(kept or _domain_sums(domain_id)), *domain)
 
 
 def lacking_room(owner_ids: Iterable[int], octets: int) -> bool:

@@ -88,6 +88,21 @@ def test_refusals_come_back_with_what_was_written(
     assert MailboxMessage.objects.count() == 0
 
 
+def test_full_mailboxes_are_told_and_nothing_written_is_lost(browser: Client, anna: User, ben: User) -> None:
+    fields = {"to": "ben@harbour.test", "subject": "kept", "text": "kept too"}
+    User.objects.filter(pk=ben.pk).update(quota_octets=10)
+    answer = browser.post("/mail/compose/send/", fields, **HTMX)
+    assert answer.status_code == 422 and "The mailbox of ben@harbour.test is full" in answer.content.decode()
+    User.objects.filter(pk=ben.pk).update(quota_octets=0)
+    User.objects.filter(pk=anna.pk).update(quota_octets=10)
+    answer = browser.post("/mail/compose/send/", fields, **HTMX)
+    assert answer.status_code == 422 and "no room for the copy in Sent" in answer.content.decode()
+    assert "kept too" in answer.content.decode()
+    answer = browser.post("/mail/compose/save/", fields, **HTMX)
+    assert answer.status_code == 422 and "this draft is not saved" in answer.content.decode()
+    assert MailboxMessage.objects.count() == 0
+
+
 def test_one_cannot_send_as_another(browser: Client, anna: User, ben: User) -> None:
     browser.post("/mail/compose/send/", {"to": "ben@harbour.test", "sender": "ben@harbour.test", "text": "x"})
     _, received = only(ben, "INBOX")

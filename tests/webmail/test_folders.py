@@ -45,3 +45,11 @@ def test_standard_folders_and_those_of_others_are_left_alone(browser: Client, st
     mine = mailbox_id(anna, "Mine")
     assert stranger.post(f"/mail/folders/{mine}/delete/").status_code == 404
     assert stranger.post("/mail/folders/", {"name": "x", "parent": mine}).status_code == 404
+
+
+def test_usage_stands_below_the_folders(browser: Client, anna: User) -> None:
+    page = browser.get("/mail/folders/").content.decode()
+    assert "0 octets used" in page and "<progress" not in page
+    User.objects.filter(pk=anna.pk).update(quota_octets=2**20, quota_messages=200)
+    page = browser.get("/mail/folders/list/").content.decode()
+    assert "0 octets of 1 MiB used, 0 of 200 messages" in page and "<progress" in page

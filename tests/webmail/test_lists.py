@@ -69,7 +69,7 @@ def test_list_page_asks_the_same_few_queries_whatever_its_length(browser: Client
     few = queries()
     for n in range(60):
         put(anna, letter(f"n{n}"))
-    assert queries() == few <= 4  # the user, the folders, the rows (sessions lie in their own database)
+    assert queries() == few <= 5  # the user, the folders, the usage, the rows (sessions lie in their own database)
 
 
 def test_sidebar_counts(browser: Client, anna: User, put: Put) -> None:

@@ -17,6 +17,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from mailservers.delivery.submission import SubmissionRefused, submit
 from mailservers.store.content import read_message
 from mailservers.store.engine import store
+from mailservers.store.errors import OverQuota
 from mailservers.store.lists import OpenMessage, open_message
 from mailservers.store.queries import mailbox_by_use
 from webmail.access import MailRequest, identity_of, mail_view, wants_part
@@ -89,6 +90,8 @@ def save(request: MailRequest) -> HttpResponse:
         letter.draft_uid, letter.files, status = None, (), 409
     except drafts.TooLarge as error:
         letter.errors["files"], status = str(error), 422
+    except OverQuota:
+        letter.errors["files"], status = "Your mailbox is full: this draft is not saved. Delete some mail first.", 422
     if not wants_part(request):
         return redirect(_draft_address(request, letter)) if status == 200 else _page(request, letter, status)
     return render(request, "webmail/_draft_state.html", _context(request, letter, note, status), status=status)
@@ -110,6 +113,8 @@ def send(request: MailRequest) -> HttpResponse:
         letter.draft_uid, letter.files, status = None, (), 409
     except drafts.TooLarge as error:
         letter.errors["files"] = str(error)
+    except OverQuota:
+        letter.errors["send"] = "Not sent: your mailbox has no room for the copy in Sent. Delete some mail first."
     except SubmissionRefused as refusal:
         letter.errors[_field_of(letter, refusal.recipient)] = f"{refusal}."
     template = "webmail/_compose_form.html" if wants_part(request) else "webmail/compose.html"

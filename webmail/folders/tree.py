@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailservers.store.queries import MailboxRow, list_mailboxes
+from webmail.folders.usage import UsageLine, usage_line
 
 _SPECIAL = {
     "\\Drafts": (1, "file-pen"),
@@ -57,6 +58,7 @@ class FolderTree:
     """All folders; `unread` is the inbox's."""
 
     folders: tuple[Folder, ...]
+    usage: UsageLine | None = None
 
     @property
     def special(self) -> list[Folder]:
@@ -75,12 +77,12 @@ class FolderTree:
 
 
 def folder_tree(owner_id: int) -> FolderTree:
-    """One query."""
-    return arrange(list_mailboxes(owner_id))
+    """Two queries."""
+    return arrange(list_mailboxes(owner_id), usage_line(owner_id))
 
 
-def arrange(boxes: Sequence[MailboxRow]) -> FolderTree:
-    return FolderTree(tuple(_folder(box) for box in sorted(boxes, key=_order)))
+def arrange(boxes: Sequence[MailboxRow], usage: UsageLine | None = None) -> FolderTree:
+    return FolderTree(tuple(_folder(box) for box in sorted(boxes, key=_order)), usage)
 
 
 def _order(box: MailboxRow) -> tuple[int, list[str]]:

@@ -1,4 +1,4 @@
-"""`manage.py domains list|add|delete`, with the DNS record each domain's DKIM key needs."""
+"""`manage.py domains list|add|quota|delete`, with the DNS record each domain's DKIM key needs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from django.db.models import Count
 from accounts import keys
 from accounts.management.accounts_command import AccountsCommand, find_domain
 from accounts.models import DkimKey, Domain
-from accounts.services import COMMAND_LINE, create_domain, delete_domain, names
+from accounts.services import COMMAND_LINE, create_domain, delete_domain, names, set_domain_quota
 from mailservers.store.engine import store
+from mailservers.store.quota import domain_allowance
 
 
 class Command(AccountsCommand):
@@ -28,16 +29,35 @@ class Command(AccountsCommand):
             one = actions.add_parser(action, help=text)
             one.add_argument("name", metavar="DOMAIN")
             one.set_defaults(act=act)
+        one = actions.add_parser("quota", help="how much all users together may keep; what is left out has no limit")
+        one.add_argument("name", metavar="DOMAIN")
+        one.add_argument("--quota", default="", help="50G, 2T")
+        one.add_argument("--quota-messages", default="", metavar="N", help="how many messages")
+        one.set_defaults(act=self.set_quota)
 
     def list_domains(self, **_: Any) -> None:
         domains = Domain.objects.order_by("name").annotate(
             users_count=Count("users", distinct=True), addresses_count=Count("addresses", distinct=True)
         )
-        rows = [(d.name, "on" if d.is_active else "OFF", str(d.users_count), str(d.addresses_count)) for d in domains]
+        rows = [
+            (
+                d.name,
+                "on" if d.is_active else "OFF",
+                str(d.users_count),
+                str(d.addresses_count),
+                names.format_octets(held.octets),
+                names.format_octets(held.limit_octets) if held.limit_octets else "-",
+                f"{held.messages:,}",
+                f"{held.limit_messages:,}" if held.limit_messages else "-",
+            )
+            for d in domains
+            for held in (domain_allowance(d.pk),)
+            if held is not None
+        ]
         if not rows:
             self.stdout.write("No domains. `domains add DOMAIN` makes one.")
             return
-        self.table(("DOMAIN", "STATE", "USERS", "ALIASES"), rows)
+        self.table(("DOMAIN", "STATE", "USERS", "ALIASES", "USED", "QUOTA", "MESSAGES", "QUOTA"), rows)
         for key in DkimKey.objects.filter(is_active=True).select_related("domain").order_by("domain__name"):
             self.stdout.write(f"\n{keys.dns_record(key)}")
 
@@ -46,6 +66,12 @@ class Command(AccountsCommand):
         domain_id = store.call_sync(create_domain, name, keys.generate(), actor=COMMAND_LINE)
         self.stdout.write(f"Made {name}. Publish its DKIM key in DNS:\n")
         self.stdout.write(keys.dns_record(DkimKey.objects.get(domain_id=domain_id, is_active=True)))
+
+    def set_quota(self, name: str, quota: str, quota_messages: str, **_: Any) -> None:
+        domain = find_domain(name)
+        octets, messages = names.quota(quota), names.message_quota(quota_messages)
+        store.call_sync(set_domain_quota, domain.pk, octets, messages, actor=COMMAND_LINE)
+        self.stdout.write(f"All users of {domain.name} may keep {names.format_limits(octets, messages)} together.")
 
     def delete(self, name: str, **_: Any) -> None:
         domain = find_domain(name)

@@ -1,4 +1,4 @@
-"""`manage.py users import|list|add|password|link|disable|enable|delete`."""
+"""`manage.py users import|list|add|quota|password|link|disable|enable|delete`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
-from django.db.models import Sum
 
 from accounts.management.accounts_command import AccountsCommand, count, find_user
 from accounts.management.user_file import UnreadableFile, read_users
@@ -28,10 +27,13 @@ from accounts.services import (
     remove_user,
     set_password,
     set_user_active,
+    set_user_quota,
 )
 from accounts.sign_in.tokens import LIFETIME, make_one_time_link
+from mailservers.models import Usage
 from mailservers.store.engine import store
 
+NO_USAGE = Usage()
 SHOWN_PROBLEMS = 50
 
 
@@ -55,6 +57,7 @@ class Command(AccountsCommand):
         one.add_argument("--name", default="", help="the person's name")
         one.add_argument("--admin", action="store_true", help="may use the console")
         one.add_argument("--quota", default="", help="500M, 2G; no limit if left out")
+        one.add_argument("--quota-messages", default="", metavar="N", help="how many messages; no limit if left out")
         self.password_argument(one)
         one.set_defaults(act=self.add_user)
 
@@ -62,6 +65,12 @@ class Command(AccountsCommand):
         one.add_argument("login", metavar="LOGIN")
         self.password_argument(one)
         one.set_defaults(act=self.new_password)
+
+        one = actions.add_parser("quota", help="how much mail a user may keep; what is left out has no limit")
+        one.add_argument("login", metavar="LOGIN")
+        one.add_argument("--quota", default="", help="500M, 2G")
+        one.add_argument("--quota-messages", default="", metavar="N", help="how many messages")
+        one.set_defaults(act=self.set_quota)
 
         for action, act, text in (
             ("link", self.sign_in_link, "print a link that signs in once"),
@@ -112,7 +121,7 @@ class Command(AccountsCommand):
             self.stderr.write(f"… and {len(report.problems) - SHOWN_PROBLEMS} more")
 
     def list_users(self, domain: str | None, **_: Any) -> None:
-        users = User.objects.order_by("domain__name", "login").annotate(used=Sum("mailboxes__size"))
+        users = User.objects.order_by("domain__name", "login").select_related("usage")
         if domain is not None:
             users = users.filter(domain__name=domain.lower())
         rows = [
@@ -121,20 +130,25 @@ class Command(AccountsCommand):
                 user.name or "-",
                 user.role,
                 "on" if user.is_active else "OFF",
-                names.format_octets(user.used or 0),
+                names.format_octets(usage.octets),
                 names.format_octets(user.quota_octets) if user.quota_octets else "-",
+                f"{usage.messages:,}",
+                f"{user.quota_messages:,}" if user.quota_messages else "-",
             )
             for user in users
+            for usage in (getattr(user, "usage", NO_USAGE),)
         ]
         if not rows:
             self.stdout.write("No users. `users add LOGIN --admin` makes one.")
             return
-        self.table(("LOGIN", "NAME", "ROLE", "STATE", "USED", "QUOTA"), rows)
+        self.table(("LOGIN", "NAME", "ROLE", "STATE", "USED", "QUOTA", "MESSAGES", "QUOTA"), rows)
 
     # ------------------------------------------------------------ one
 
-    def add_user(self, login: str, name: str, admin: bool, quota: str, password_stdin: bool, **_: Any) -> None:
-        octets = names.quota(quota)
+    def add_user(
+        self, login: str, name: str, admin: bool, quota: str, quota_messages: str, password_stdin: bool, **_: Any
+    ) -> None:
+        octets, messages = names.quota(quota), names.message_quota(quota_messages)
         password, password_hash = self.read_password(password_stdin)
         store.call_sync(
             create_user,
@@ -144,9 +158,16 @@ class Command(AccountsCommand):
             password_hash=password_hash,
             role=Role.ADMIN if admin else Role.USER,
             quota_octets=octets,
+            quota_messages=messages,
         )
         self.stdout.write(f"Made {names.own_address(login)[0]}{' (administrator)' if admin else ''}.")
         self.print_password(password)
+
+    def set_quota(self, login: str, quota: str, quota_messages: str, **_: Any) -> None:
+        user = find_user(login)
+        octets, messages = names.quota(quota), names.message_quota(quota_messages)
+        store.call_sync(set_user_quota, user.pk, octets, messages, actor=COMMAND_LINE)
+        self.stdout.write(f"{user.login} may keep {names.format_limits(octets, messages)}.")
 
     def new_password(self, login: str, password_stdin: bool, **_: Any) -> None:
         user = find_user(login)
