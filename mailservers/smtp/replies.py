@@ -37,6 +37,8 @@ def encode(reply: Reply) -> bytes:
     """One line, or one for each line of the text."""
     code, enhanced, text = reply
     prefix = f"{enhanced} " if enhanced else ""
+    if "\n" not in text:
+        return f"{code} {prefix}{text}\r\n".encode("utf-8", "replace")
     lines = text.split("\n")
     last = len(lines) - 1
     wire = (f"{code}{' ' if i == last else '-'}{prefix}{line}\r\n" for i, line in enumerate(lines))

@@ -69,6 +69,7 @@ class Store:
     def __init__(self) -> None:
         self._waiting: deque[_Call] = deque()
         self._wake = threading.Condition()
+        self._waking: asyncio.AbstractEventLoop | None = None  # the loop that will wake the store thread
         self._thread: threading.Thread | None = None
         self._closing = False
         self._readers: concurrent.futures.ThreadPoolExecutor | None = None
@@ -80,16 +81,20 @@ class Store:
     ) -> R:
         """Run `operation(tx, *args)` in the store thread; returns after its commit. For the event loop."""
         call = _Call(operation, args, kwargs)
-        call.loop = asyncio.get_running_loop()
-        call.future = call.loop.create_future()
-        self._submit(call)
+        call.loop = loop = asyncio.get_running_loop()
+        call.future = loop.create_future()
+        self._queue(call)
+        if self._waking is not loop:  # once, after all that this turn of the loop brings: they share a commit
+            self._waking = loop
+            loop.call_soon(self._notify)
         return await call.future
 
     def call_sync(self, operation: Callable[Concatenate[Transaction, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The same for any thread that is not the event loop's (web views, management commands)."""
         call = _Call(operation, args, kwargs)
         call.future = concurrent.futures.Future()
-        self._submit(call)
+        self._queue(call)
+        self._notify()
         return call.future.result()
 
     def post(self, operation: Callable[Concatenate[Transaction, P], Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -98,17 +103,22 @@ class Store:
         call = _Call(operation, args, kwargs)
         call.future = concurrent.futures.Future()
         try:
-            self._submit(call)
+            self._queue(call)
+            self._notify()
         except StoreError as error:
             log.info("%s was put off: %s", operation.__name__, error)
 
-    def _submit(self, call: _Call) -> None:
+    def _queue(self, call: _Call) -> None:
         with self._wake:
             if len(self._waiting) >= settings.STORE_QUEUE_LIMIT:
                 raise StoreBusy("the mail store is busy; please try again")
             if self._closing:
                 raise StoreUnavailable("the mail store is shutting down")
             self._waiting.append(call)
+
+    def _notify(self) -> None:
+        self._waking = None
+        with self._wake:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="store", daemon=True)
                 self._thread.start()

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
 from mailservers.models import (
@@ -27,7 +27,7 @@ from mailservers.models import (
 from mailservers.store.content import NewMessage, remove_file
 from mailservers.store.engine import bulk, store
 from mailservers.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
-from mailservers.store.inserting import insert
+from mailservers.store.inserting import execute_rows, insert
 from mailservers.store.quota import Account, lock_accounts, save_usage, take
 from mailservers.store.threads import Newcomer, assign_threads
 from mailservers.store.transaction import Event, Transaction
@@ -138,6 +138,7 @@ def lock_mailboxes(ids: Iterable[int]) -> dict[int, MailboxState]:
     wanted = list(set(ids))
     if not wanted:
         return {}
+    connection = connections[DEFAULT_DB_ALIAS]
     suffix = " FOR UPDATE" if connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -156,9 +157,12 @@ def lock_mailbox(owner_id: int, mailbox_id: int) -> MailboxState:
     return state
 
 
-_UPDATE_MAILBOX = """
-    UPDATE mailservers_mailbox SET uid_next = %s, highest_modseq = %s, keywords = %s, messages = messages + %s,
-        unseen = unseen + %s, deleted = deleted + %s, size = size + %s WHERE id = %s
+_UPDATE_MAILBOXES = """
+    WITH new(id, uid_next, modseq, keywords, messages, unseen, deleted, size) AS (VALUES {})
+    UPDATE mailservers_mailbox SET uid_next = new.uid_next, highest_modseq = new.modseq, keywords = new.keywords,
+        messages = mailservers_mailbox.messages + new.messages, unseen = mailservers_mailbox.unseen + new.unseen,
+        deleted = mailservers_mailbox.deleted + new.deleted, size = mailservers_mailbox.size + new.size
+    FROM new WHERE mailservers_mailbox.id = new.id
 """
 
 
@@ -170,20 +174,10 @@ def save_mailboxes(
     if not touched:
         return
     rows = [
-        (
-            s.uid_next,
-            s.modseq,
-            s.keywords,
-            s.added,
-            s.added_unseen,
-            s.added_deleted,
-            s.added_size,
-            s.id,
-        )
+        (s.id, s.uid_next, s.modseq, s.keywords, s.added, s.added_unseen, s.added_deleted, s.added_size)
         for s in touched
     ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_UPDATE_MAILBOX, rows)
+    execute_rows(_UPDATE_MAILBOXES, rows)
     for owner_id in save_usage(touched, accounts):
         tx.after_commit.append(partial(post_warning, owner_id))
     for s in touched:
@@ -313,7 +307,12 @@ class NewPlaces:
 
     def write(self, tx: Transaction) -> None:
         threads = assign_threads(tx, self.newcomers)
-        insert(MailboxMessage, _PLACE_COLUMNS, [(*row, t) for row, t in zip(self.rows, threads, strict=True)])
+        insert(
+            MailboxMessage,
+            _PLACE_COLUMNS,
+            [(*row, t) for row, t in zip(self.rows, threads, strict=True)],
+            want_ids=False,
+        )
 
 
 def _check(placement: Placement, mailboxes: dict[int, MailboxState]) -> tuple[Placement, MailboxState, tuple[str, ...]]:
@@ -369,8 +368,7 @@ def store_contents(tx: Transaction, messages: Sequence[NewMessage]) -> dict[byte
     if not messages:
         return {}
     wanted = {m.summary.sha256: m for m in messages}
-    found = Message.objects.filter(sha256__in=list(wanted)).values_list("sha256", "id")
-    ids = {bytes(digest): pk for digest, pk in found}
+    ids = _known_contents(list(wanted))
     for message in messages:
         digest = message.summary.sha256
         if digest in ids or wanted[digest] is not message:
@@ -378,9 +376,16 @@ def store_contents(tx: Transaction, messages: Sequence[NewMessage]) -> dict[byte
     new = [m for digest, m in wanted.items() if digest not in ids]
     new_ids = insert(Message, _MESSAGE_COLUMNS, [_message_row(tx, m) for m in new])
     data = [(pk, m.header, m.body, m.file) for pk, m in zip(new_ids, new, strict=True)]
-    insert(MessageData, ("message_id", "header", "body", "file"), data)
+    insert(MessageData, ("message_id", "header", "body", "file"), data, want_ids=False)
     ids.update((m.summary.sha256, pk) for pk, m in zip(new_ids, new, strict=True))
     return ids
+
+
+def _known_contents(digests: list[bytes]) -> dict[bytes, int]:
+    marks = ", ".join(["%s"] * len(digests))
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(f"SELECT sha256, id FROM mailservers_message WHERE sha256 IN ({marks})", digests)
+        return {bytes(digest): pk for digest, pk in cursor.fetchall()}
 
 
 _MESSAGE_COLUMNS = (
@@ -436,6 +441,8 @@ def _drop_file(tx: Transaction, message: NewMessage) -> None:
 
 
 def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
+    if not entries:
+        return
     rows = QueuedMessage.objects.bulk_create(
         QueuedMessage(
             trace_id=entry.trace_id,

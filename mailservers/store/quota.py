@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Sum
 
 from accounts.models import Domain, User
 from mailservers.models import DomainUsage, Usage
 from mailservers.store.errors import OverQuota
+from mailservers.store.inserting import execute_rows
 
 
 @dataclass(slots=True)
@@ -92,6 +93,7 @@ def lock_accounts(owner_ids: Iterable[int]) -> dict[int, Account]:
 def _lock_rows(owner_ids: list[int]) -> list[tuple]:
     if not owner_ids:
         return []
+    connection = connections[DEFAULT_DB_ALIAS]
     suffix = " FOR UPDATE OF g FOR SHARE OF d" if connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -143,11 +145,17 @@ def take(accounts: Mapping[int, Account], needs: Mapping[int, tuple[int, int]]) 
 
 
 _UPDATE_USAGE = """
-    UPDATE mailservers_usage SET octets = octets + %s, messages = messages + %s, is_warned = %s WHERE owner_id = %s
+    WITH new(owner_id, octets, messages, is_warned) AS (VALUES {})
+    UPDATE mailservers_usage SET octets = mailservers_usage.octets + new.octets,
+        messages = mailservers_usage.messages + new.messages, is_warned = new.is_warned
+    FROM new WHERE mailservers_usage.owner_id = new.owner_id
 """
-_UPDATE_DOMAIN = (
-    "UPDATE mailservers_domainusage SET octets = octets + %s, messages = messages + %s WHERE domain_id = %s"
-)
+_UPDATE_DOMAIN = """
+    WITH new(domain_id, octets, messages) AS (VALUES {})
+    UPDATE mailservers_domainusage SET octets = mailservers_domainusage.octets + new.octets,
+        messages = mailservers_domainusage.messages + new.messages
+    FROM new WHERE mailservers_domainusage.domain_id = new.domain_id
+"""
 
 
 def save_usage(changes: Iterable[Counted], accounts: Mapping[int, Account] | None = None) -> list[int]:
@@ -164,23 +172,21 @@ def save_usage(changes: Iterable[Counted], accounts: Mapping[int, Account] | Non
         return []
     if accounts is None:
         accounts = lock_accounts(net)
-    rows: list[tuple[int, int, bool, int]] = []
+    rows: list[tuple[int, int, int, bool]] = []
     domains: dict[int, tuple[int, int]] = {}
     filling: list[int] = []
     for owner_id in sorted(net.keys() & accounts.keys()):
         account, (octets, messages) = accounts[owner_id], net[owner_id]
         is_filling = account.before.is_filling(octets, messages)
         is_warned = account.is_warned and is_filling and account.before.is_filling()
-        rows.append((octets, messages, is_warned, owner_id))
+        rows.append((owner_id, octets, messages, is_warned))
         if is_filling and not is_warned and messages > 0:
             filling.append(owner_id)
         if account.domain is not None:
             had = domains.get(account.domain_id, (0, 0))
             domains[account.domain_id] = (had[0] + octets, had[1] + messages)
-    with connection.cursor() as cursor:
-        cursor.executemany(_UPDATE_USAGE, rows)
-        if domains:
-            cursor.executemany(_UPDATE_DOMAIN, [(*sums, pk) for pk, sums in sorted(domains.items())])
+    execute_rows(_UPDATE_USAGE, rows)
+    execute_rows(_UPDATE_DOMAIN, [(pk, *sums) for pk, sums in sorted(domains.items())])
     return filling
 
 
@@ -207,8 +213,7 @@ def forget_domain(domain_id: int) -> None:
 def release_owner(owner_id: int) -> None:
     """What a user held no longer counts for the domain; before the user is deleted."""
     for account in lock_accounts([owner_id]).values():
-        with connection.cursor() as cursor:
-            cursor.execute(_UPDATE_DOMAIN, (-account.own.octets, -account.own.messages, account.domain_id))
+        execute_rows(_UPDATE_DOMAIN, [(account.domain_id, -account.own.octets, -account.own.messages)])
         Usage.objects.filter(owner_id=owner_id).delete()
 
 

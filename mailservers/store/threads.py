@@ -19,6 +19,7 @@ from django.db.models import Exists, OuterRef
 
 from mailservers.formats.threads import SUBJECT_DAYS, Threader, ThreadKeys, owner_key, thread_keys
 from mailservers.models import JoinedThread, MailboxMessage, Message, ThreadKey
+from mailservers.store.inserting import execute_rows
 from mailservers.store.transaction import Transaction
 
 CHUNK = 1000  # keys in one statement
@@ -83,13 +84,14 @@ def _read_keys(keys: Collection[int]) -> dict[int, tuple[int, int]]:
     return found
 
 
+_WRITE_KEYS = (
+    "INSERT INTO mailservers_threadkey (id, owner_id, thread_id, seen_on) VALUES {}"
+    " ON CONFLICT (id) DO UPDATE SET thread_id = excluded.thread_id, seen_on = excluded.seen_on"
+)
+
+
 def _write_keys(keys: Mapping[int, tuple[int, int]], today: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO mailservers_threadkey (id, owner_id, thread_id, seen_on) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (id) DO UPDATE SET thread_id = excluded.thread_id, seen_on = excluded.seen_on",
-            [(key, owner_id, thread, today) for key, (owner_id, thread) in sorted(keys.items())],
-        )
+    execute_rows(_WRITE_KEYS, [(key, owner_id, thread, today) for key, (owner_id, thread) in sorted(keys.items())])
 
 
 def _join(joins: Iterable[tuple[int, int, int]]) -> None:

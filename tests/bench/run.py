@@ -7,6 +7,7 @@ Starts an instance of its own in a temporary directory, makes 20 users, runs, en
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.instance import Instance, instance  # noqa: E402
 
-CLIENT = ROOT.parent / "shared" / "bench" / "mailbench.py"
+CLIENT = Path(os.environ.get("MAILBENCH") or ROOT.parent / "shared" / "bench" / "mailbench.py")
 PASSWORD = "benchpw bench 1"
 USERS = 20
 
