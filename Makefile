@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 DATA_DIR ?= data
 
-.PHONY: install serve test fast check bench crash clients lock clean
+.PHONY: install serve test test-postgres fast check bench crash clients lock clean
 
 install: $(VENV)/.installed
 
@@ -30,6 +30,12 @@ serve: install
 test: $(VENV)/.installed-dev
 	sh tests/install_clients.sh
 	$(BIN)/python -m pytest || $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
+	$(MAKE) test-postgres
+
+# The tests that touch the database once more, on a PostgreSQL server of their own (tests/postgres.py).
+ON_POSTGRES := store delivery outbound smtp imap pop3 webmail console accounts
+test-postgres: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not slow" $(ON_POSTGRES:%=tests/%)
 
 # The tests that need seconds.
 fast: $(VENV)/.installed-dev

@@ -39,6 +39,7 @@ class User(AbstractBaseUser):
     """A person with a maildrop. The e-mail address is the login."""
 
     login = models.CharField(max_length=320, unique=True)
+    password = models.CharField(max_length=255)  # Argon2 over an imported hash is longer than Django's 128
     name = models.CharField(max_length=200, blank=True)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="users")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.USER)

@@ -33,6 +33,12 @@ PASSWORD = "correct horse 9"
 _HASH: list[str] = []
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """PostgreSQL does not drop a database that threads are connected to; its server goes with the run."""
+    return settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
+
+
 @pytest.fixture
 def mail(transactional_db: None) -> Iterator[None]:
     """A clean database that the store's threads see; afterwards its invariants must hold."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from accounts.models import User
@@ -15,7 +16,7 @@ from mailservers.store.engine import store
 from mailservers.store.placing import Append, append
 from tests.conftest import mailbox_id
 
-WEB = pytest.mark.django_db(transaction=True, databases=("default", "web"))  # sessions lie in "web"
+WEB = pytest.mark.django_db(transaction=True, databases=tuple(settings.DATABASES))  # sessions lie in "web"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 Put = Callable[..., MailboxMessage]
 
