@@ -32,7 +32,10 @@ SQLITE_OPTIONS = {
 }
 _database_url = env.str("POSTROOM_DATABASE_URL", default="")
 if _database_url:
-    DATABASES = {"default": {**env.db_url_config(_database_url), "CONN_MAX_AGE": None}}
+    _database = env.db_url_config(_database_url)
+    if _database["ENGINE"].endswith("postgresql"):  # a host that is gone must not hold the store for minutes
+        _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {})}
+    DATABASES = {"default": {**_database, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}}
     DATABASE_ROUTERS: list[str] = []
 else:
     DATABASES = {

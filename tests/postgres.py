@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the test run's own: made in a temporary directory, reached over a Unix socket, gone afterwards.
+"""A PostgreSQL server of the test run's own: in a temporary directory, on a Unix socket, gone afterwards.
 
 `python -m tests.postgres COMMAND …` runs a command with POSTROOM_DATABASE_URL set to such a server: this is how the
 tests that pass on SQLite are run on PostgreSQL (`make test-postgres`). Without Debian's package `postgresql` it says

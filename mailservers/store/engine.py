@@ -21,7 +21,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -33,12 +35,14 @@ from django.utils import timezone
 from mailservers.store.changes import hub
 from mailservers.store.errors import StoreBusy, StoreError, StoreUnavailable
 from mailservers.store.events import write_events
+from mailservers.store.failures import Failure, Phase, classify, is_conflict, is_lost
 from mailservers.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 Item = TypeVar("Item")
+ATTEMPTS = 5  # of a transaction that met another process's, or a database server that was started anew
 
 BulkOperation = Callable[[Transaction, list[Item]], "list[R | Exception]"]
 
@@ -73,6 +77,7 @@ class Store:
         self._thread: threading.Thread | None = None
         self._closing = False
         self._readers: concurrent.futures.ThreadPoolExecutor | None = None
+        self._phase = Phase.BEGINNING  # of the transaction that runs
 
     # ------------------------------------------------------------ writing
 
@@ -133,46 +138,45 @@ class Store:
                     break
                 take = min(len(self._waiting), settings.STORE_BATCH_LIMIT)
                 calls = [self._waiting.popleft() for _ in range(take)]
-            self._run_batch(calls)
+            for group in _transactions(calls):
+                self._run_batch(group)
         connection.close()
 
     def _run_batch(self, calls: list[_Call]) -> None:
-        try:
-            tx = self._attempt(calls)
-        except Exception as error:
-            connection.close_if_unusable_or_obsolete()
-            if len(calls) > 1:  # one of them broke the commit: let each stand alone
+        for turn in range(1, ATTEMPTS + 1):
+            try:
+                tx = self._attempt(calls)
+            except Exception as error:
+                failure = classify(error, self._phase)
+                connection.close_if_unusable_or_obsolete()
+                if turn < ATTEMPTS and failure in (Failure.CONFLICT, Failure.LOST):
+                    time.sleep(random.uniform(0, 0.02 * turn))  # so that two that met do not meet again
+                    continue
+                if len(calls) > 1 and failure is Failure.BROKEN:  # one of them broke it: let each stand alone
+                    for call in calls:
+                        self._run_batch([call])
+                    return
+                outcome = _as_store_error(error)
                 for call in calls:
-                    self._run_batch([call])
-                return
-            calls[0].outcome = _as_store_error(error)
-            _resolve(calls)
-            return
-        for act in tx.after_commit:
-            act()
-        hub.publish(tx)
+                    call.outcome = outcome
+            else:
+                for act in tx.after_commit:
+                    act()
+                hub.publish(tx)
+            break
         _resolve(calls)
 
     def _attempt(self, calls: list[_Call]) -> Transaction:
         """Run all calls in one transaction and commit it; raises what made the transaction itself fail."""
         tx = Transaction(now=timezone.now())
-        bulks: dict[Callable[..., Any], list[_Call]] = {}
+        self._phase = Phase.BEGINNING
         with transaction.atomic():
-            if len({call.operation for call in calls}) == 1 and getattr(calls[0].operation, "is_bulk", False):
-                # The common case: all one bulk operation. If it fails, the caller lets each stand alone.
-                outcomes = calls[0].operation(tx, [call.args[0] for call in calls])
-                for call, outcome in zip(calls, outcomes, strict=True):
-                    call.outcome = outcome
-                write_events(tx)
-                return tx
-            for call in calls:
-                if getattr(call.operation, "is_bulk", False):
-                    bulks.setdefault(call.operation, []).append(call)
-                else:
-                    _run_one(tx, call)
-            for operation, group in bulks.items():
-                _run_bulk(tx, operation, group)
+            self._phase = Phase.RUNNING
+            _run_all(tx, calls)
             write_events(tx)
+            if connection.needs_rollback:  # Django would roll back without a word
+                raise DatabaseError("the transaction was broken")
+            self._phase = Phase.COMMITTING
         return tx
 
     # ------------------------------------------------------------ reading
@@ -202,12 +206,52 @@ class Store:
         self.__init__()  # type: ignore[misc]
 
 
+def _transactions(calls: list[_Call]) -> list[list[_Call]]:
+    """The calls as they are committed together.
+
+    SQLite has one writer: all at once. On PostgreSQL each operation takes its row locks in id order, but two of them
+    in one transaction would not, and processes would wait for each other in a circle: one operation a transaction,
+    a bulk operation with all its items."""
+    if connection.vendor == "sqlite":
+        return [calls]
+    bulks: dict[Callable[..., Any], list[_Call]] = {}
+    groups: list[list[_Call]] = []
+    for call in calls:
+        if not getattr(call.operation, "is_bulk", False):
+            groups.append([call])
+        elif call.operation in bulks:
+            bulks[call.operation].append(call)
+        else:
+            bulks[call.operation] = [call]
+            groups.append(bulks[call.operation])
+    return groups
+
+
+def _run_all(tx: Transaction, calls: list[_Call]) -> None:
+    bulks: dict[Callable[..., Any], list[_Call]] = {}
+    if len({call.operation for call in calls}) == 1 and getattr(calls[0].operation, "is_bulk", False):
+        # The common case: all one bulk operation. If it fails, the caller lets each stand alone.
+        outcomes = calls[0].operation(tx, [call.args[0] for call in calls])
+        for call, outcome in zip(calls, outcomes, strict=True):
+            call.outcome = outcome
+        return
+    for call in calls:
+        if getattr(call.operation, "is_bulk", False):
+            bulks.setdefault(call.operation, []).append(call)
+        else:
+            _run_one(tx, call)
+    for operation, group in bulks.items():
+        _run_bulk(tx, operation, group)
+
+
 def _run_one(tx: Transaction, call: _Call) -> None:
     mark = tx.mark()
     try:
         with transaction.atomic():
             call.outcome = call.operation(tx, *call.args, **call.kwargs)
     except Exception as error:
+        if _ends_transaction(error):
+            raise
         tx.back_to(mark)
         call.outcome = _as_store_error(error)
 
@@ -218,6 +262,8 @@ def _run_bulk(tx: Transaction, operation: Callable[..., Any], group: list[_Call]
         with transaction.atomic():
             outcomes = operation(tx, [call.args[0] for call in group])
     except Exception as error:
+        if _ends_transaction(error):
+            raise
         tx.back_to(mark)
         if len(group) > 1:
             for call in group:
@@ -228,9 +274,20 @@ def _run_bulk(tx: Transaction, operation: Callable[..., Any], group: list[_Call]
         call.outcome = outcome
 
 
+def _ends_transaction(error: Exception) -> bool:
+    """Is the whole transaction gone, and not the operation alone that met the error?"""
+    return connection.needs_rollback or is_conflict(error) or is_lost(error)
+
+
 def _read(query: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     try:
-        return query(*args, **kwargs)
+        try:
+            return query(*args, **kwargs)
+        except (DatabaseError, InterfaceError) as error:
+            if not is_lost(error):
+                raise
+            connection.close()  # the server was started anew: once more, on a new connection
+            return query(*args, **kwargs)
     except (DatabaseError, InterfaceError) as error:
         connection.close_if_unusable_or_obsolete()
         raise _as_store_error(error) from error
