@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from config.secret import read_or_make
 
@@ -69,6 +70,12 @@ PORTS = {
         "web": 8025,
     }.items()
 }
+LMTP_SOCKET = env.str("POSTROOM_LMTP_SOCKET", default="")  # path of a Unix socket; empty: none
+if _lmtp_port := env.str("POSTROOM_LMTP_PORT", default=""):  # empty: no LMTP over TCP
+    PORTS["lmtp"] = int(_lmtp_port)
+    if PORTS["lmtp"] == 25:
+        raise ImproperlyConfigured("POSTROOM_LMTP_PORT: LMTP must not be on port 25 (RFC 2033 5)")
+PROXY_FROM = env.list("POSTROOM_PROXY_FROM", default=[])  # networks of proxies that send the PROXY protocol's header
 TLS_CERT_FILE = env.str("POSTROOM_TLS_CERT_FILE", default="")  # both empty: self-signed, made on first start
 TLS_KEY_FILE = env.str("POSTROOM_TLS_KEY_FILE", default="")
 

@@ -156,6 +156,7 @@ def services(parts: Iterable[str]) -> list[Service]:
         for part, module in SERVICE_MODULES.items()
         if part in wanted
         for service in import_module(module).SERVICES
+        if service.is_wanted
     ]
 
 

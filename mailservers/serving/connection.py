@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINGER_S = 2.0
+LOCAL = "local"  # the peer's address on a Unix socket
 
 
 class Connection(asyncio.Protocol):
@@ -87,6 +88,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_loopback(self) -> bool:
+        if self.peer_address == LOCAL:
+            return True
         try:
             return ipaddress.ip_address(self.peer_address).is_loopback
         except ValueError:
@@ -183,9 +186,10 @@ class Connection(asyncio.Protocol):
         transport = cast(asyncio.Transport, transport)  # uvloop's is none by class, only by behaviour
         self.transport = transport
         peer = transport.get_extra_info("peername")
-        self.peer_address = peer[0].removeprefix("::ffff:") if peer else ""
+        if not self.peer_address:  # a proxy has said who it is
+            self.peer_address = peer[0].removeprefix("::ffff:") if isinstance(peer, tuple) else LOCAL
         local = transport.get_extra_info("sockname")
-        self.local_port = local[1] if local else 0
+        self.local_port = local[1] if isinstance(local, tuple) else 0
         transport.set_write_buffer_limits(high=settings.WRITE_BUFFER_LIMIT)
         if not self.context.admit(self):
             transport.write(self.refuse())

@@ -9,10 +9,12 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
 
 from mailservers.serving.connection import Connection
+from mailservers.serving.proxied import ProxiedServer
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,11 @@ class Service:
     name: str
     factory: Callable[..., Connection]
     implicit_tls: bool = False
+    unix_setting: str = ""  # the setting that names a Unix socket to listen on besides
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.name in settings.PORTS or bool(self.unix_setting and getattr(settings, self.unix_setting))
 
 
 class Listener:
@@ -79,24 +86,31 @@ class Listener:
         self.service = service
         self.context = Context(tls)
         self._tls = tls
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.AbstractServer | ProxiedServer] = []
         self._sweep: asyncio.Task[None] | None = None
         self.port = 0
 
     async def start(self) -> None:
         """Bind and accept. Raises `PortInUse`."""
         service, loop = self.service, asyncio.get_running_loop()
-        sockets = bind(service.name)
-        self.port = sockets[0].getsockname()[1]
-        for sock in sockets:
-            server = await loop.create_server(
-                lambda: service.factory(self.context, implicit_tls=service.implicit_tls),
-                sock=sock,
-                backlog=BACKLOG,
-                ssl=self._tls if service.implicit_tls else None,
-            )
+        if service.name in settings.PORTS:
+            sockets = bind(service.name)
+            self.port = sockets[0].getsockname()[1]
+            for sock in sockets:
+                self._servers.append(await self._serve(sock))
+        if service.unix_setting and (path := getattr(settings, service.unix_setting)):
+            server = await loop.create_unix_server(self._make, sock=bind_unix(path, service.unix_setting))
             self._servers.append(server)
         self._sweep = loop.create_task(self._sweep_deadlines(), name=f"{service.name} deadlines")
+
+    def _make(self) -> Connection:
+        return self.service.factory(self.context, implicit_tls=self.service.implicit_tls)
+
+    async def _serve(self, sock: socket.socket) -> asyncio.AbstractServer | ProxiedServer:
+        tls = self._tls if self.service.implicit_tls else None
+        if settings.PROXY_FROM:
+            return ProxiedServer(sock, settings.PROXY_FROM, self._make, tls)
+        return await asyncio.get_running_loop().create_server(self._make, sock=sock, backlog=BACKLOG, ssl=tls)
 
     async def _sweep_deadlines(self) -> None:
         while True:
@@ -156,3 +170,18 @@ def bind(name: str) -> list[socket.socket]:
         reason = error.strerror or str(error)
         raise PortInUse(f"{name}: cannot listen on {address} port {port}: {reason}; set {setting}") from error
     return sockets
+
+
+def bind_unix(path: str, setting: str) -> socket.socket:
+    """A listening Unix socket; one left over by a process that died is taken away. Raises `PortInUse`."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if Path(path).is_socket():
+            Path(path).unlink()
+        sock.bind(path)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise PortInUse(f"cannot listen on {path}: {error.strerror or error}; set POSTROOM_{setting}") from error
+    return sock

@@ -79,6 +79,8 @@ async def _mail_from_user(session: Session, command: PathCommand, options: MailO
 
 def _begin(session: Session, command: PathCommand, options: MailOptions) -> None:
     protocol = "UTF8SMTP" if options.smtputf8 else "ESMTP" if session.esmtp else "SMTP"
+    if session.role is Role.LMTP:
+        protocol = "UTF8LMTP" if options.smtputf8 else "LMTP"  # RFC 3848, 6531 4.3
     if session.esmtp:
         protocol += ("S" if session.wire.is_tls else "") + ("A" if session.identity else "")
     session.envelope = Envelope(
@@ -270,12 +272,15 @@ class Command:
     needs_auth: bool = False  # on submission
     needs: str = ""  # "mail", "rcpt", or "none": no transaction may be open
     extra: Callable[[Session], Reply | None] | None = None
+    roles: frozenset[Role] = frozenset(Role)
 
     def refusal(self, session: Session) -> Reply | None:
         """Why the command cannot come now; None when it can."""
         envelope = session.envelope
+        if session.role not in self.roles:
+            return replies.UNKNOWN_COMMAND
         if self.needs_helo and not session.helo:
-            return replies.NEED_HELO
+            return replies.NEED_LHLO if session.role is Role.LMTP else replies.NEED_HELO
         if self.needs_auth and session.role is Role.SUBMISSION and session.identity is None:
             return replies.NEED_AUTH
         if self.needs == "none" and envelope is not None:
@@ -311,11 +316,13 @@ def _no_chunks(session: Session) -> Reply | None:
     return replies.MIXED_DATA if session.chunks is not None else None
 
 
+SMTP_ONLY = frozenset({Role.RELAY, Role.SUBMISSION})
 BDAT_STATE = Command(do_bdat, needs_helo=True, needs="rcpt")
 
 COMMANDS: dict[str, Command] = {
-    "EHLO": Command(do_ehlo),
-    "HELO": Command(do_helo),
+    "EHLO": Command(do_ehlo, roles=SMTP_ONLY),
+    "HELO": Command(do_helo, roles=SMTP_ONLY),
+    "LHLO": Command(do_ehlo, roles=frozenset({Role.LMTP})),
     "MAIL": Command(do_mail, needs_helo=True, needs_auth=True, needs="none"),
     "RCPT": Command(do_rcpt, needs_helo=True, needs="mail", extra=_no_chunks),
     "DATA": Command(do_data, needs_helo=True, needs="rcpt", extra=_is_data_allowed),

@@ -50,8 +50,16 @@ class SubmissionConnection(SmtpConnection):
     role = Role.SUBMISSION
 
 
+class LmtpConnection(SmtpConnection):
+    """RFC 2033; off unless POSTROOM_LMTP_PORT or POSTROOM_LMTP_SOCKET is set."""
+
+    __slots__ = ()
+    role = Role.LMTP
+
+
 SERVICES = (
     Service("smtp", SmtpConnection),
     Service("submission", SubmissionConnection),
     Service("submissions", SubmissionConnection, implicit_tls=True),
+    Service("lmtp", LmtpConnection, unix_setting="LMTP_SOCKET"),
 )

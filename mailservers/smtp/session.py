@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.conf import settings
 
@@ -92,7 +93,7 @@ class Session:
 
     def greet(self) -> None:
         self.wire.expect_within(settings.SMTP_TIMEOUT_S)
-        self.reply((220, "", f"{settings.HOSTNAME} ESMTP Postroom"))
+        self.reply((220, "", f"{settings.HOSTNAME} {'LMTP' if self.role is Role.LMTP else 'ESMTP'} Postroom"))
 
     def receive(self, data: bytes) -> None:
         self.wire.expect_within(settings.SMTP_TIMEOUT_S)
@@ -265,7 +266,9 @@ class Session:
             self.reply(self.chunk_refusal or replies.NEED_MAIL)
         elif chunks.is_too_large:
             self.reset()
-            self.reply(replies.TOO_LARGE)
+            count = len(envelope.recipients) if self.role is Role.LMTP and chunks.is_last else 1
+            for _ in range(count):
+                self.reply(replies.TOO_LARGE)
             self._note_refused(envelope, replies.TOO_LARGE)
         elif not chunks.is_last:
             self.reply((250, "2.0.0", f"{chunks.chunk_size} octets received"))
@@ -290,10 +293,25 @@ class Session:
         self._run(self._accept(envelope, received))
 
     async def _accept(self, envelope: Envelope, received: Received) -> None:
+        if self.role is Role.LMTP:
+            await self._accept_each(envelope, received)
+            return
         reply = await self._decide(envelope, received)
         self.reply(reply)
         if reply[0] >= 400:
             self._note_refused(envelope, reply)
+
+    async def _accept_each(self, envelope: Envelope, received: Received) -> None:
+        """RFC 2033 4.2: a reply for each recipient, in their order. All at once, and each alone if that fails."""
+        recipients = envelope.recipients
+        answers = [await self._decide(envelope, received)] * len(recipients)
+        if answers[0][0] >= 400 and len(recipients) > 1 and received.content is not None:
+            alone = [replace(envelope, recipients=[recipient]) for recipient in recipients]
+            answers = [await self._decide(one, received) for one in alone]
+        for recipient, answer in zip(recipients, answers, strict=True):
+            self.reply(answer)
+            if answer[0] >= 400:
+                self.note_refusal(answer, envelope.trace_id, envelope.reverse_path, recipient.address)
 
     def _note_refused(self, envelope: Envelope, reply: Reply) -> None:
         addresses = ", ".join(recipient.address for recipient in envelope.recipients[:8])

@@ -30,6 +30,7 @@ class Wire(Protocol):
 class Role(Enum):
     RELAY = "relay"  # port 25: mail for our users from anybody
     SUBMISSION = "submission"  # mail from our users to anybody, after AUTH
+    LMTP = "lmtp"  # RFC 2033: mail for our users from an MTA beside us, answered by recipient
 
 
 class Mode(Enum):
