@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MAX_FAILED_LOGINS = 5  # then the connection is closed
 MAX_SASL_OCTETS = 8192  # a decoded answer
-ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC")
+ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY")
 MECHANISMS = ("PLAIN", "LOGIN")
 
 # RFC 9051 section 6.1.1. APPENDLIMIT, STARTTLS, AUTH= and LOGINDISABLED depend on the settings and the connection.
@@ -53,6 +53,11 @@ CAPABILITIES = (
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
+    "OBJECTID",
+    "SAVEDATE",
+    "PREVIEW",
+    "UIDONLY",
+    "INPROGRESS",
 )
 
 
@@ -66,8 +71,10 @@ def capability_text(session: Session) -> bytes:
             names += [f"AUTH={mechanism}" for mechanism in MECHANISMS]
         else:
             names.append("LOGINDISABLED")
-    elif session.identity.is_admin:
-        names.append("QUOTASET")
+    else:
+        names.append("UNAUTHENTICATE")
+        if session.identity.is_admin:
+            names.append("QUOTASET")
     return ("CAPABILITY " + " ".join(names)).encode("ascii")
 
 
@@ -177,6 +184,13 @@ async def _sign_in(session: Session, user: bytes, password: bytes) -> Reply:
     return Reply("Logged in", capability_text(session))
 
 
+async def unauthenticate(session: Session, _request: None) -> None:
+    """RFC 8437: another user may sign in on this connection. No NO is allowed: what fails ends the session."""
+    await session.deselect()
+    session.forget_user()
+    session.narrow_limits()
+
+
 def _count_failure(session: Session) -> None:
     session.failed_logins += 1
     if session.failed_logins >= MAX_FAILED_LOGINS:
@@ -194,6 +208,8 @@ async def enable(session: Session, names: tuple[str, ...]) -> None:
         if session.selected is not None:
             session.selected.first_recent = 0  # IMAP4rev2 has no \\Recent
     session.untagged(" ".join(["ENABLED", *enabled]).encode("ascii"))
+    if "UIDONLY" in enabled:
+        session.uidonly = True
     if "QRESYNC" in enabled:
         session.qresync = True
     if "CONDSTORE" in enabled or session.qresync:  # RFC 7162 section 3.2.3

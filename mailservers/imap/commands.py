@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +66,7 @@ _ROWS = (
     Row("STARTTLS", State.NOT_AUTHENTICATED, args.parse_nothing, access.starttls),
     Row("LOGIN", State.NOT_AUTHENTICATED, args.parse_login, access.login),
     Row("AUTHENTICATE", State.NOT_AUTHENTICATED, args.parse_authenticate, access.authenticate_command),
+    Row("UNAUTHENTICATE", State.SIGNED_IN, args.parse_nothing, access.unauthenticate),
     Row("ENABLE", State.SIGNED_IN, args.parse_enable, access.enable),
     Row("NAMESPACE", State.SIGNED_IN, args.parse_nothing, access.namespace),
     Row("IDLE", State.SIGNED_IN, args.parse_nothing, access.idle, is_idle=True),
@@ -115,7 +117,7 @@ async def run(session: Session, command: Command) -> Reply | None:
     Raises Disconnect where the session must end, ConnectionResetError where the client has gone.
     """
     row = COMMANDS.get(command.name)
-    session.tag = command.tag
+    session.tag, session.told_progress_at = command.tag, time.monotonic()
     try:
         if row is None:
             raise Refusal(None, "Unknown command", "BAD")
@@ -146,6 +148,8 @@ async def _carry_out(session: Session, row: Row, command: Command) -> Reply | No
     state = state_of(session)
     if not row.states & state:
         raise Refusal(None, _STATE_TEXTS.get(row.states, "Not now"), "BAD")
+    if session.uidonly and row.name != "EXPUNGE" and f"UID {row.name}" in COMMANDS:
+        raise Refusal("UIDREQUIRED", "Message numbers are not in use", "BAD")
     request = row.parse(Lexer(command.parts, session.utf8))
     return await row.handler(session, request)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from mailservers.formats.imap.lexer import ImapSyntaxError
-from mailservers.formats.imap.reader import Command, CommandReader, Continue, Fatal, Rejected, after_login
+from mailservers.formats.imap.reader import BEFORE_LOGIN, Command, CommandReader, Continue, Fatal, Rejected, after_login
 from mailservers.imap import access
 from mailservers.imap.commands import run, tagged
 from mailservers.imap.replies import Disconnect
@@ -61,6 +61,7 @@ class Dialogue:
         self.session = session = Session(sink)
         session.next_line = self._next_line
         session.widen_limits = self._widen_limits
+        session.narrow_limits = self._narrow_limits
         session.forget_input = self.reader.clear
         session.on_change = self._on_change
         self._task: asyncio.Task[None] | None = None
@@ -222,6 +223,10 @@ class Dialogue:
     def _widen_limits(self) -> None:
         self.reader.limits = after_login(settings.MESSAGE_SIZE_LIMIT)
         self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
+
+    def _narrow_limits(self) -> None:
+        self.reader.limits = BEFORE_LOGIN
+        self.sink.expect_within(settings.IMAP_LOGIN_TIMEOUT_S)
 
     async def _next_line(self) -> bytes:
         """A line of an authentication exchange."""

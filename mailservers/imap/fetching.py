@@ -26,9 +26,10 @@ from mailservers.formats.imap.fetch import (
     Partial,
 )
 from mailservers.formats.imap.sequences import ranges_of
-from mailservers.formats.imap.writer import literal
+from mailservers.formats.imap.writer import literal, string
 from mailservers.imap.large_messages import LARGE_OCTETS, large_messages
 from mailservers.imap.messages import chosen_uids
+from mailservers.imap.object_ids import email_object_id, thread_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import tell_vanished
 from mailservers.imap.session import Selected, Session, flags_text
@@ -39,6 +40,7 @@ from mailservers.store.flags import FlagChange, FlagRow, store_flags
 from mailservers.store.queries import fetch_rows
 
 ROWS = 500  # messages read at once
+PREVIEW_CHARACTERS = 200  # RFC 8970 section 3.3
 CONTENT_OCTETS = 1 << 20  # of messages read at once; a larger one comes alone
 
 Row = tuple[Any, ...]  # uid, flags, keywords, modseq, then the plan's columns
@@ -49,13 +51,25 @@ _COLUMNS = {
     "RFC822.SIZE": "message__size",
     "ENVELOPE": "message__envelope",
     "BODYSTRUCTURE": "message__bodystructure",
+    "EMAILID": "message__sha256",
+    "THREADID": "thread_id",
+    "SAVEDATE": "save_date",
+    "PREVIEW": "message__preview",
 }
 _WRITERS: dict[str, Callable[[Any], bytes]] = {
     "INTERNALDATE": lambda value: b'INTERNALDATE "%b"' % format_internal_date(value),
     "RFC822.SIZE": lambda value: b"RFC822.SIZE %d" % value,
     "ENVELOPE": lambda value: b"ENVELOPE %b" % value,
     "BODYSTRUCTURE": lambda value: b"BODYSTRUCTURE %b" % value,
+    "EMAILID": lambda value: b"EMAILID (%b)" % email_object_id(value),
+    "THREADID": lambda value: _thread_item(thread_object_id(value)),
+    "SAVEDATE": lambda value: b'SAVEDATE "%b"' % format_internal_date(value),
+    "PREVIEW": lambda value: b"PREVIEW " + string(value[:PREVIEW_CHARACTERS].encode("utf-8")),
 }
+
+
+def _thread_item(object_id: bytes | None) -> bytes:
+    return b"THREADID NIL" if object_id is None else b"THREADID (%b)" % object_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +124,7 @@ async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -
     """FETCH and UID FETCH."""
     selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
-    plan = Plan(request, by_uid)
+    plan = Plan(request, by_uid and not session.uidonly)
     if request.vanished and not (by_uid and session.qresync):
         raise Refusal("CLIENTBUG", "VANISHED is for UID FETCH after ENABLE QRESYNC", "BAD")
     if plan.with_modseq:
@@ -159,7 +173,7 @@ def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, con
     if not number:
         return False
     # RFC 7162 section 3.2.4: marks that this FETCH made are told as all others are.
-    items = [b"UID %d" % uid] if plan.with_uid or (marked is not None and session.condstore) else []
+    items = [b"UID %d" % uid] if plan.with_uid or (marked is not None and session.tells_uids) else []
     flags, keywords, modseq = (
         (row[_FLAGS], row[_KEYWORDS], row[_MODSEQ])
         if marked is None
@@ -173,7 +187,7 @@ def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, con
         items.append(b"MODSEQ (%d)" % modseq)
     items += [write(row[at]) for at, write in plan.writers]
     items += [value for value in contents if value is not None]
-    session.untagged(b"%d FETCH (%b)" % (number, b" ".join(items)))
+    session.message_data(number, uid, items)
     return any(value is None for value in contents)
 
 

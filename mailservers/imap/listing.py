@@ -7,6 +7,7 @@ from django.conf import settings
 from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.imap.listing import ListRequest, StatusRequest, matches
 from mailservers.formats.imap.writer import mailbox as mailbox_text
+from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.session import FLUSH_LINES, Session
 from mailservers.store.engine import store
 from mailservers.store.mailboxes import SEPARATOR
@@ -140,7 +141,7 @@ async def status(session: Session, request: StatusRequest) -> None:
 async def _status_line(session: Session, box: MailboxRow, items: Sequence[str]) -> bytes:
     if "HIGHESTMODSEQ" in items:
         session.condstore = True  # RFC 7162 section 3.1: a CONDSTORE enabling command
-    values = {
+    values: dict[str, int | str] = {
         "MESSAGES": box.messages,
         "UIDNEXT": box.uid_next,
         "UIDVALIDITY": box.uid_validity,
@@ -149,6 +150,7 @@ async def _status_line(session: Session, box: MailboxRow, items: Sequence[str]) 
         "SIZE": box.size,
         "HIGHESTMODSEQ": box.highest_modseq,
         "APPENDLIMIT": settings.MESSAGE_SIZE_LIMIT,
+        "MAILBOXID": f"({mailbox_object_id(box.id).decode('ascii')})",
     }
     if "RECENT" in items:
         if session.utf8:

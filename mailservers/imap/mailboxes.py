@@ -8,6 +8,7 @@ from mailservers.formats.imap.selecting import SelectRequest
 from mailservers.formats.imap.writer import flag_list
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.listing import list_line
+from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import resynchronise
 from mailservers.imap.session import Selected, Session
@@ -48,6 +49,8 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
     """SELECT, EXAMINE. A mailbox that was selected is closed first, whatever becomes of this one."""
     if request.known is not None and not session.qresync:
         raise Refusal("CLIENTBUG", "ENABLE QRESYNC comes first", "BAD")
+    if session.uidonly and request.known is not None and request.known.numbers is not None:
+        raise Refusal("UIDREQUIRED", "Message numbers are not in use", "BAD")
     if session.selected is not None:
         await session.deselect()
         session.untagged(b"OK [CLOSED] Previous mailbox is now closed")
@@ -80,11 +83,12 @@ def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
     if not session.utf8:
         session.untagged(b"%d RECENT" % selected.recent_count)
         number = selected.view.number_of(opened.first_unseen or 0)
-        if number:
+        if number and not session.uidonly:
             session.untagged(b"OK [UNSEEN %d] First unseen" % number)
     session.untagged(b"OK [UIDVALIDITY %d] UIDs valid" % row.uid_validity)
     session.untagged(b"OK [UIDNEXT %d] Predicted next UID" % selected.uid_next)
     session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % selected.seen_modseq)
+    session.untagged(b"OK [MAILBOXID (%b)] Identifier" % mailbox_object_id(row.id))
     if session.utf8:
         children = "\\HasChildren" if opened.has_children else "\\HasNoChildren"
         attributes = [children, row.special_use] if row.special_use else [children]
@@ -106,7 +110,7 @@ async def unselect(session: Session, _request: None) -> None:
 # ------------------------------------------------------------------ the mailboxes themselves
 
 
-async def create(session: Session, request: CreateRequest) -> None:
+async def create(session: Session, request: CreateRequest) -> Reply:
     """CREATE. A trailing separator only says that mailboxes below it will follow."""
     name = request.mailbox.removesuffix(SEPARATOR)
     if len(request.uses) > 1 or any(use not in SPECIAL_USES for use in request.uses):
@@ -116,7 +120,8 @@ async def create(session: Session, request: CreateRequest) -> None:
         raise Refusal("USEATTR", "That special use is not supported")
     if use and any(box.special_use == use for box in await store.read(list_mailboxes, session.user_id)):
         raise Refusal("USEATTR", "Another mailbox has that special use")
-    await store.call(create_mailbox, session.user_id, name, use)
+    mailbox_id = await store.call(create_mailbox, session.user_id, name, use)
+    return Reply("CREATE completed", b"MAILBOXID (%b)" % mailbox_object_id(mailbox_id))
 
 
 async def delete(session: Session, name: str) -> None:

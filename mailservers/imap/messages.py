@@ -72,6 +72,7 @@ async def store_command(session: Session, request: StoreRequest, by_uid: bool = 
         modified += result.modified
         missing += len(chunk) - len(result.rows) - len(result.modified)
         await _tell_marks(session, result, request, by_uid)
+        await session.progress(start + len(chunk), len(uids))
     if modified:
         # With UIDs for UID STORE, else numbers; the messages' own FETCH comes with the changes below.
         numbers = modified if by_uid else [selected.view.number_of(uid) for uid in modified]

@@ -23,7 +23,8 @@ from mailservers.formats.imap.search import Key, SearchRequest, walk
 from mailservers.formats.imap.sequences import write_numbers
 from mailservers.formats.text import message_texts
 from mailservers.imap.messages import chosen_uids
-from mailservers.imap.replies import Reply
+from mailservers.imap.object_ids import email_object_id, thread_object_id
+from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import SYSTEM_FLAG_BITS, Session
 from mailservers.store.content import read_headers, read_messages
 from mailservers.store.engine import store
@@ -43,6 +44,9 @@ _COLUMNS = (
     "message__size",
     "message__parts",
     "message__header_size",
+    "save_date",
+    "thread_id",
+    "message__sha256",
 )
 
 
@@ -112,7 +116,7 @@ async def search(session: Session, request: SearchRequest, by_uid: bool = False)
         for uid, modseq in matches:
             found.append(uid)
             highest = max(highest, modseq)
-        await session.flush()
+        await session.progress(start, len(uids))
     if saving:
         session.saved = _to_save(found, request.returns or frozenset())
     numbers = found if by_uid else array("I", map(selected.view.number_of, found))
@@ -129,6 +133,8 @@ def _chosen(session: Session, key: Key, saved: array[int] | None) -> dict[int, f
             uids = view.present(saved or ()) if node.uids.saved else view.by_uid(node.uids)
             result[id(node)] = frozenset(uids)
         elif isinstance(node, keys.Numbers):
+            if session.uidonly and not node.numbers.saved:
+                raise Refusal("UIDREQUIRED", "Message numbers are not in use", "BAD")
             if node.numbers.saved:
                 result[id(node)] = frozenset(view.present(saved or ()))
             else:
@@ -274,7 +280,7 @@ def _any(first: bool | None, second: bool | None) -> bool | None:
 
 
 def _judge_row(row: tuple[Any, ...], key: Key, scope: Scope) -> bool:
-    uid, flags, keywords, modseq, internal_date, _, size, _, _ = row
+    uid, flags, keywords, modseq, internal_date, _, size, _, _, save_date, thread_id, sha256 = row
     match key:
         case keys.All():
             return True
@@ -296,8 +302,11 @@ def _judge_row(row: tuple[Any, ...], key: Key, scope: Scope) -> bool:
             age = scope.now - internal_date
             limit = timedelta(seconds=seconds)
             return age <= limit if younger else age >= limit
-        case keys.DateIs():
-            return bool(_compare(internal_date.date(), key))
+        case keys.EmailId(object_id) | keys.ThreadId(object_id):
+            own = email_object_id(sha256) if isinstance(key, keys.EmailId) else thread_object_id(thread_id)
+            return own == object_id.encode("ascii")
+        case keys.DateIs(which):
+            return _compare((save_date if which == "saved" else internal_date).date(), key)
     raise AssertionError(f"no rule for {type(key).__name__}")
 
 

@@ -12,9 +12,10 @@ back; the mailbox is watched exactly as long as it is selected.
 from __future__ import annotations
 
 import logging
+import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from django.conf import settings
@@ -38,6 +39,7 @@ SYSTEM_FLAGS = tuple((flag.value, flag.label) for flag in Flag)
 SYSTEM_FLAG_BITS = {label: value for value, label in SYSTEM_FLAGS}
 # RFC 9051 section 2.3.2: keywords a server SHOULD support; told to the client in every mailbox.
 WELL_KNOWN_KEYWORDS = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing")
+PROGRESS_EVERY_S = 10.0
 FLUSH_LINES = 500  # responses collected before they are sent
 
 _system_flag_texts = tuple(
@@ -143,6 +145,7 @@ class Session:
         "forget_input",
         "identity",
         "idle_tag",
+        "narrow_limits",
         "next_line",
         "on_change",
         "qresync",
@@ -150,6 +153,8 @@ class Session:
         "selected",
         "sink",
         "tag",
+        "told_progress_at",
+        "uidonly",
         "utf8",
         "widen_limits",
     )
@@ -161,6 +166,8 @@ class Session:
         self.utf8 = False  # IMAP4rev2 enabled
         self.condstore = False  # a CONDSTORE enabling command was given (RFC 7162 section 3.1)
         self.qresync = False  # ENABLE QRESYNC: VANISHED for EXPUNGE (RFC 7162 section 3.2.10)
+        self.uidonly = False  # ENABLE UIDONLY: no message numbers (RFC 9586)
+        self.told_progress_at = 0.0  # when the command in hand began, or last told how far it is
         self.saved: array[int] | None = None  # UIDs of SEARCH RETURN (SAVE), for "$"
         self.idle_tag: bytes | None = None  # the tag of IDLE, while it lasts
         self.tag = b""  # of the command in hand
@@ -171,6 +178,7 @@ class Session:
         # needs, and who wants to know of changes.
         self.next_line: Callable[[], Awaitable[bytes]]
         self.widen_limits: Callable[[], None]
+        self.narrow_limits: Callable[[], None]
         self.forget_input: Callable[[], None]
         self.on_change: Callable[[], None]
 
@@ -201,6 +209,15 @@ class Session:
         if self.identity is not None:
             self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
 
+    async def progress(self, done: int, goal: int) -> None:
+        """A long command has done so much: say so every PROGRESS_EVERY_S (RFC 9585), and see that the client is
+        still there."""
+        now = time.monotonic()
+        if now - self.told_progress_at >= PROGRESS_EVERY_S and self.tag:
+            self.told_progress_at = now
+            self.untagged(b'OK [INPROGRESS ("%b" %d %d)] Still at it' % (self.tag, done, goal))
+        await self.flush()
+
     # ------------------------------------------------------------ who
 
     @property
@@ -212,6 +229,12 @@ class Session:
     def mailbox(self) -> Selected:
         assert self.selected is not None  # the command table
         return self.selected
+
+    def forget_user(self) -> None:
+        """All that was said and enabled since the greeting, but for TLS, is undone (RFC 8437 section 3)."""
+        self.drop_selected()
+        self.identity = None
+        self.utf8 = self.condstore = self.qresync = self.uidonly = False
 
     # ------------------------------------------------------------ selecting
 
@@ -276,7 +299,7 @@ class Session:
     def _announce_expunged(self, selected: Selected) -> None:
         gone = sorted(selected.view.gone or ())
         numbers = selected.view.remove_gone()
-        if self.qresync:
+        if self.qresync or self.uidonly:
             if gone:
                 self.untagged(b"VANISHED " + write_numbers(gone))
             return
@@ -307,13 +330,25 @@ class Session:
     def fetch_marks(self, number: int, row: FlagRow, *, with_uid: bool, with_flags: bool = True) -> None:
         """``* n FETCH (UID u FLAGS (...) MODSEQ (m))`` with the items that apply to this session."""
         selected = self.mailbox
-        items = [b"UID %d" % row.uid] if with_uid else []
+        items = [b"UID %d" % row.uid] if with_uid and not self.uidonly else []
         if with_flags:
             self.learn_keywords(row.keywords)
             items.append(b"FLAGS (%b)" % flags_text(row.flags, row.keywords, selected.is_recent(row.uid)))
         if self.condstore:
             items.append(b"MODSEQ (%d)" % row.modseq)
-        self.untagged(b"%d FETCH (%b)" % (number, b" ".join(items)))
+        self.message_data(number, row.uid, items)
+
+    @property
+    def tells_uids(self) -> bool:
+        """Marks are told with the UID (RFC 7162 section 3.2.4); not where the UID is what they are told under."""
+        return self.condstore and not self.uidonly
+
+    def message_data(self, number: int, uid: int, items: Iterable[bytes]) -> None:
+        """``* n FETCH (...)``, or for a client that knows no message numbers ``* uid UIDFETCH (...)``."""
+        if self.uidonly:
+            self.untagged(b"%d UIDFETCH (%b)" % (uid, b" ".join(items)))
+        else:
+            self.untagged(b"%d FETCH (%b)" % (number, b" ".join(items)))
 
     def learn_keywords(self, keywords: str) -> None:
         """Before a keyword is sent that the client has not been told of, tell it (RFC 9051 section 7.3.5)."""

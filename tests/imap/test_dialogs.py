@@ -146,6 +146,7 @@ async def test_select_and_its_end(client):
         S: * OK [UIDVALIDITY ...] UIDs valid
         S: * OK [UIDNEXT 3] Predicted next UID
         S: * OK [HIGHESTMODSEQ 3] Highest
+        S: * OK [MAILBOXID (F...)] Identifier
         S: a OK [READ-WRITE] SELECT completed
         C: b EXAMINE INBOX
         S: * OK [CLOSED] Previous mailbox is now closed
@@ -157,6 +158,7 @@ async def test_select_and_its_end(client):
         S: * OK [UIDVALIDITY ...] UIDs valid
         S: * OK [UIDNEXT 3] Predicted next UID
         S: * OK [HIGHESTMODSEQ 3] Highest
+        S: * OK [MAILBOXID (F...)] Identifier
         S: b OK [READ-ONLY] EXAMINE completed
         C: c STORE 1 +FLAGS (\Deleted)
         S: c NO [CANNOT] The mailbox is open read-only
@@ -192,9 +194,9 @@ async def test_mailboxes(client):
     await client.dialog(
         r"""
         C: a CREATE Work/Projects
-        S: a OK CREATE completed
+        S: a OK [MAILBOXID (F...)] CREATE completed
         C: b CREATE work/
-        S: b OK CREATE completed
+        S: b OK [MAILBOXID (F...)] CREATE completed
         C: c CREATE Work
         S: c NO [ALREADYEXISTS] The mailbox already exists
         C: d CREATE INBOX
@@ -234,7 +236,7 @@ async def test_mailboxes(client):
         C: s CREATE a&b
         S: s NO [CANNOT] Invalid mailbox name
         C: t CREATE "&ZeVnLIqe-"
-        S: t OK CREATE completed
+        S: t OK [MAILBOXID (F...)] CREATE completed
         C: u LIST "" "&ZeVnLIqe-"
         S: * LIST (\HasNoChildren) "/" &ZeVnLIqe-
         S: u OK LIST completed
@@ -457,6 +459,7 @@ async def test_copy_move_expunge(client):
         S: * OK [UIDVALIDITY ...
         S: * OK [UIDNEXT 6] ...
         S: * OK [HIGHESTMODSEQ ...
+        S: * OK [MAILBOXID ...
         S: g OK [READ-WRITE] SELECT completed
         C: h STORE 1:4 +FLAGS.SILENT (\Deleted)
         S: h OK STORE completed
@@ -502,7 +505,7 @@ async def test_enable(client):
         S: * ENABLED IMAP4rev2 CONDSTORE
         S: b OK ENABLE completed
         C: c CREATE "Größe&Co"
-        S: c OK CREATE completed
+        S: c OK [MAILBOXID (F...)] CREATE completed
         C: d LIST "" G%
         S: * LIST (...) "/" "Größe&Co"
         S: d OK LIST completed
@@ -515,6 +518,7 @@ async def test_enable(client):
         S: * OK [UIDVALIDITY ...
         S: * OK [UIDNEXT 1] ...
         S: * OK [HIGHESTMODSEQ 1] Highest
+        S: * OK [MAILBOXID (F...)] Identifier
         S: * LIST (\\HasNoChildren) "/" INBOX
         S: f OK [READ-WRITE] SELECT completed
         C: g SEARCH ALL

@@ -3,7 +3,8 @@
 fetch     = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" /
             fetch-att / "(" fetch-att *(SP fetch-att) ")") [fetch-modifiers]
 fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
-            "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" /
+            "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / "EMAILID" / "THREADID" / "SAVEDATE" /
+            "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"] /
             "BODY" [".PEEK"] section [partial] /
             "BINARY" [".PEEK"] section-binary [partial] / "BINARY.SIZE" section-binary
 """
@@ -77,7 +78,19 @@ _MACROS: dict[str, tuple[FetchItem, ...]] = {"FAST": _FAST, "ALL": _ALL, "FULL":
 
 _ATTRIBUTES = {
     name: Attribute(name)
-    for name in ("ENVELOPE", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "BODYSTRUCTURE", "UID", "MODSEQ")
+    for name in (
+        "ENVELOPE",
+        "FLAGS",
+        "INTERNALDATE",
+        "RFC822.SIZE",
+        "BODYSTRUCTURE",
+        "UID",
+        "MODSEQ",
+        "EMAILID",
+        "THREADID",
+        "SAVEDATE",
+        "PREVIEW",
+    )
 }
 # RFC 3501: each is equivalent to a BODY section under another name.
 _RFC822: dict[str, FetchItem] = {
@@ -119,10 +132,25 @@ def _item(lexer: Lexer) -> FetchItem:
     name = lexer.label("a FETCH item")
     if lexer.peek() == b"[" and name in _SECTIONS:
         return _SECTIONS[name](lexer)
+    if name == "PREVIEW":
+        _preview_modifiers(lexer)
     item = _ATTRIBUTES.get(name) or _RFC822.get(name) or (Attribute("BODY") if name == "BODY" else None)
     if item is None:
         raise ImapSyntaxError("Unknown FETCH item")
     return item
+
+
+def _preview_modifiers(lexer: Lexer) -> None:
+    """[SP "(" preview-mod *(SP preview-mod) ")"]: LAZY asks for nothing more, as previews are made beforehand."""
+    if not lexer.skip(b" ("):
+        return
+    closed = False
+    while not closed:
+        if lexer.label("a PREVIEW modifier") != "LAZY":
+            raise ImapSyntaxError("Unknown PREVIEW modifier")
+        closed = lexer.skip(b")")
+        if not closed:
+            lexer.sp()
 
 
 def parse_section(text: bytes) -> BodySection:

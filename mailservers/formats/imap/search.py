@@ -3,16 +3,19 @@
     search         = "SEARCH" [search-return-opts] SP search-program
     search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
 
-Also RFC 3501's NEW, OLD and RECENT, RFC 5032's YOUNGER and OLDER, RFC 7162's MODSEQ.
+Also RFC 3501's NEW, OLD and RECENT, RFC 5032's YOUNGER and OLDER, RFC 7162's MODSEQ, RFC 8474's
+EMAILID and THREADID, RFC 8514's SAVEDBEFORE and its kin.
 """
 
 import datetime
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .lexer import MAX_NESTING, BadCharset, ImapSyntaxError, Lexer
 from .sequences import SequenceSet
 
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 CHARSETS = ("US-ASCII", "UTF-8")
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
 
@@ -113,7 +116,39 @@ class ModSeq:
     at_least: int
 
 
-Key = All | And | Or | Not | Flag | Header | Body | Text | DateIs | Within | Larger | Smaller | Uids | Numbers | ModSeq
+@dataclass(frozen=True, slots=True)
+class EmailId:
+    """The content's object identifier (RFC 8474)."""
+
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadId:
+    """The thread's object identifier."""
+
+    object_id: str
+
+
+Key = (
+    All
+    | And
+    | Or
+    | Not
+    | Flag
+    | Header
+    | Body
+    | Text
+    | DateIs
+    | Within
+    | Larger
+    | Smaller
+    | Uids
+    | Numbers
+    | ModSeq
+    | EmailId
+    | ThreadId
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +253,7 @@ def _key(lexer: Lexer, depth: int) -> Key:
 
 _PLAIN: dict[str, Key] = {
     "ALL": All(),
+    "SAVEDATESUPPORTED": All(),  # RFC 8514 section 4.3: it is, in every mailbox
     "RECENT": Flag("\\Recent"),
     "NEW": And((Flag("\\Recent"), Not(Flag("\\Seen")))),
     "OLD": Not(Flag("\\Recent")),
@@ -261,6 +297,11 @@ def _modseq(lexer: Lexer) -> ModSeq:
     return ModSeq(lexer.number64())
 
 
+def _object_id(lexer: Lexer) -> str:
+    """objectid = 1*255(ALPHA / DIGIT / "_" / "-")"""
+    return lexer.match(_OBJECT_ID, "an object identifier")[0].decode("ascii")
+
+
 def _within(younger: bool) -> Callable[[Lexer, int], Key]:
     return lambda lexer, _depth: Within(younger, lexer.nz_number())
 
@@ -285,6 +326,8 @@ _WITH_ARGUMENT: dict[str, Callable[[Lexer, int], Key]] = {
     "MODSEQ": lambda lexer, _depth: _modseq(lexer),
     "NOT": lambda lexer, depth: Not(_key(lexer, depth + 1)),
     "OR": _or,
+    "EMAILID": lambda lexer, _depth: EmailId(_object_id(lexer)),
+    "THREADID": lambda lexer, _depth: ThreadId(_object_id(lexer)),
     "YOUNGER": _within(True),
     "OLDER": _within(False),
 }
@@ -292,4 +335,5 @@ for _name in ("bcc", "cc", "from", "subject", "to"):
     _WITH_ARGUMENT[_name.upper()] = _field(_name)
 for _how in ("before", "on", "since"):
     _WITH_ARGUMENT[_how.upper()] = _date_is("internal", _how)
+    _WITH_ARGUMENT[f"SAVED{_how.upper()}"] = _date_is("saved", _how)
     _WITH_ARGUMENT[f"SENT{_how.upper()}"] = _date_is("sent", _how)
