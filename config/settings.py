@@ -109,10 +109,13 @@ QUEUE_RETRY_FIRST_S = env.int("POSTROOM_QUEUE_RETRY_FIRST", default=300)
 QUEUE_RETRY_MAX_S = env.int("POSTROOM_QUEUE_RETRY_MAX", default=3600)
 QUEUE_LIFETIME_S = env.int("POSTROOM_QUEUE_LIFETIME", default=5 * 24 * 3600)
 QUEUE_LEASE_S = env.int("POSTROOM_QUEUE_LEASE", default=600)
-QUEUE_CONCURRENCY = env.int("POSTROOM_QUEUE_CONCURRENCY", default=20)
+QUEUE_CONCURRENCY = env.int("POSTROOM_QUEUE_CONCURRENCY", default=100)  # connections at once
 QUEUE_POLL_S = env.float("POSTROOM_QUEUE_POLL", default=5.0)
-QUEUE_PER_DESTINATION = env.int("POSTROOM_QUEUE_PER_DESTINATION", default=4)  # connections at once, a domain
+QUEUE_PER_DESTINATION = env.int("POSTROOM_QUEUE_PER_DESTINATION", default=20)  # connections at once, a domain
+QUEUE_DESTINATION_START = env.int("POSTROOM_QUEUE_DESTINATION_START", default=3)  # of them, until it proves good
 QUEUE_DELAY_NOTICE_S = env.int("POSTROOM_QUEUE_DELAY_NOTICE", default=4 * 3600)  # the sender is told once; 0 never
+OUTBOUND_REUSE_IDLE_S = env.float("POSTROOM_OUTBOUND_REUSE_IDLE", default=5.0)  # a connection is kept for the next
+OUTBOUND_REUSE_MESSAGES = env.int("POSTROOM_OUTBOUND_REUSE_MESSAGES", default=100)  # at most over one connection
 OUTBOUND_PORT = env.int("POSTROOM_OUTBOUND_PORT", default=25)  # of hosts found by MX
 OUTBOUND_ALLOW_PRIVATE = env.bool("POSTROOM_OUTBOUND_ALLOW_PRIVATE", default=False)  # MX may be in private networks
 OUTBOUND_DNS_SERVERS = env.list("POSTROOM_OUTBOUND_DNS_SERVERS", default=[])  # host or host:port; else resolv.conf

@@ -64,7 +64,12 @@ class ServingProcess:
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """All listeners accept when this returns. Raises `PortInUse`; what was started is stopped then."""
+        """All listeners accept when this returns. Raises `PortInUse`; what was started is stopped then.
+
+        From here on SIGINT and SIGTERM end `wait`, also when they come before it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._end, number)
         hub.attach()
         try:
             await self._start_mail()
@@ -110,9 +115,6 @@ class ServingProcess:
 
     async def wait(self) -> None:
         """Until SIGINT or SIGTERM; a second one ends the process at once, as the system does."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._end, number)
         await self._ended.wait()
 
     def _end(self, number: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from accounts.models import Address, AddressTarget, Domain, User
 from mailservers.models import Mailbox
@@ -121,21 +122,51 @@ def remembered(address: str) -> Resolution | None:
     return entry[1] if entry is not None and time.monotonic() < entry[0] else None
 
 
+_foreign: dict[str, float] = {}  # domains that are not ours -> until when that is remembered
+
+
+def is_foreign(domain: str) -> bool:
+    """Found in the last few seconds to be another host's."""
+    return _foreign.get(domain, 0.0) > time.monotonic()
+
+
 async def resolve(address: str) -> Resolution:
-    """`resolve_address` for the event loop; good answers are remembered for REMEMBER_S."""
+    """`resolve_address` for the event loop; good answers, and domains not ours, are remembered for REMEMBER_S."""
     known = remembered(address)
     if known is not None:
         return known
-    resolution = await store.read(resolve_address, address)
-    if len(_remembered) >= MAX_REMEMBERED:
-        _remembered.clear()
+    domain = address.rpartition("@")[2]
+    if is_foreign(domain):
+        raise NotOurDomain(address)
+    try:
+        resolution = await store.read(resolve_address, address)
+    except NotOurDomain:
+        _make_room(_foreign)
+        _foreign[domain] = time.monotonic() + REMEMBER_S
+        raise
+    _make_room(_remembered)
     _remembered[address] = (time.monotonic() + REMEMBER_S, resolution)
     return resolution
+
+
+def _make_room(memory: dict[Any, Any]) -> None:
+    if len(memory) >= MAX_REMEMBERED:
+        memory.clear()
 
 
 def forget() -> None:
     """Forget what is remembered: addresses have changed."""
     _remembered.clear()
+    _foreign.clear()
+    _senders.clear()
+
+
+_senders: dict[tuple[int, str], float] = {}  # (user, address) that was the user's own -> until when that is remembered
+
+
+def sends_as(user_id: int, address: str) -> bool:
+    """Found in the last few seconds to be the user's own address."""
+    return _senders.get((user_id, address.lower()), 0.0) > time.monotonic()
 
 
 def may_send_as(user_id: int, address: str) -> bool:
@@ -144,7 +175,11 @@ def may_send_as(user_id: int, address: str) -> bool:
         resolution = resolve_address(address)
     except RoutingError:
         return False
-    return any(target.user_id == user_id for target in resolution.local)
+    is_own = any(target.user_id == user_id for target in resolution.local)
+    if is_own:
+        _make_room(_senders)
+        _senders[user_id, address.lower()] = time.monotonic() + REMEMBER_S
+    return is_own
 
 
 def postmaster_address(address: str, hostname: str) -> str:

@@ -17,9 +17,10 @@ from mailservers.formats.downgrade import without_binary
 from mailservers.formats.headers import header_end
 from mailservers.formats.outgoing import to_wire, without_return_path
 from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
-from mailservers.outbound.homeward import bring_home, is_ours
+from mailservers.outbound.homeward import bring_home
 from mailservers.outbound.leases import Job
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
+from mailservers.outbound.pool import Key, SessionPool
 from mailservers.outbound.resolve import MailHost, MailResolver
 from mailservers.outbound.signing import Signer
 from mailservers.store.content import IN_THREAD_OVER, read_message
@@ -35,17 +36,21 @@ LARGE_AT_ONCE = 4  # large messages in memory at once
 
 
 class Attempt:
-    """`run` once, then `say_goodbye`."""
+    """`run` once, then `let_go`."""
 
-    def __init__(self, job: Job, resolver: MailResolver, signer: Signer, large: asyncio.Semaphore) -> None:
+    def __init__(
+        self, job: Job, resolver: MailResolver, signer: Signer, pool: SessionPool, large: asyncio.Semaphore
+    ) -> None:
         self.job = job
         self.was_reached = False  # a host of the domain greeted us
         self.delivery: Delivery | None = None  # to be written with the outcomes: the recipients are ours
         self.is_recording = False  # set by the runner
         self._resolver = resolver
         self._signer = signer
+        self._pool = pool
         self._large = large
         self._session: SmtpSession | None = None
+        self._key: Key = ("", "", 0, False)
 
     @property
     def is_past_return(self) -> bool:
@@ -56,7 +61,7 @@ class Attempt:
         """An outcome for each recipient, by id. Never raises but on cancellation."""
         try:
             async with asyncio.timeout(ATTEMPT_S * settings.OUTBOUND_TIMEOUT_SCALE):
-                if await store.read(is_ours, self.job.domain):
+                if self.job.is_ours:
                     homeward = await bring_home(self.job)
                     self.delivery = homeward.delivery
                     return homeward.outcomes
@@ -91,7 +96,18 @@ class Attempt:
         raise _most_telling(failures)
 
     async def _try_address(self, host: MailHost, address: str) -> list[Outcome]:
-        self._session = session = await open_session(host.name, address, host.port, require_tls=self._must_be_tls)
+        """Over a connection that is there already, if it still works; else over a new one."""
+        self._key = key = (host.name, address, host.port, self._must_be_tls)
+        session = self._pool.take(key)
+        if session is not None:
+            try:
+                return await self._transact(session)
+            except Unreachable:
+                log.debug("a kept connection to %s had ended", host.name)
+        return await self._transact(await open_session(host.name, address, host.port, require_tls=self._must_be_tls))
+
+    async def _transact(self, session: SmtpSession) -> list[Outcome]:
+        self._session = session
         self.was_reached = True
         try:
             async with self._turn():
@@ -111,7 +127,7 @@ class Attempt:
 
     async def _message(self, session: SmtpSession) -> bytes:
         """The octets to send: read only when a host is there to take them, and signed."""
-        raw = await store.read(read_message, self.job.message_id)
+        raw = self.job.content or await store.read(read_message, self.job.message_id)
         if raw is None:
             raise RuntimeError(f"message {self.job.message_id} is in the queue but not in the store")
         shape = to_wire
@@ -134,10 +150,10 @@ class Attempt:
             job.is_binary,
         )
 
-    async def say_goodbye(self) -> None:
-        """QUIT, after the outcome is safe."""
+    def let_go(self) -> None:
+        """Leave the connection to the next message; after the outcome is safe."""
         if self._session is not None:
-            await self._session.quit()
+            self._pool.give(self._key, self._session)
 
 
 def _as_lines(raw: bytes) -> bytes:

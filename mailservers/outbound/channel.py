@@ -80,12 +80,18 @@ class SmtpChannel(asyncio.Protocol):
     # ------------------------------------------------------------ for the session
 
     @property
+    def is_open(self) -> bool:
+        return self._lost is None and self._transport is not None and not self._transport.is_closing()
+
+    @property
     def has_reply(self) -> bool:
         """A reply has come that nobody has taken: a refusal in mid-data, or a goodbye."""
         return bool(self._replies)
 
     async def reply(self, timeout_s: float) -> Reply:
         """The next reply, all of it within `timeout_s` seconds. Raises `ConnectionLost`."""
+        if self._replies:
+            return self._replies.popleft()
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._replies:
@@ -102,6 +108,8 @@ class SmtpChannel(asyncio.Protocol):
         if self._lost is not None or self._transport is None:
             raise ConnectionLost(self._lost or "the connection is closed")
         self._transport.write(data)
+        if not self._is_paused and self._lost is None:
+            return
         try:
             async with asyncio.timeout(timeout_s):
                 while self._is_paused and self._lost is None:

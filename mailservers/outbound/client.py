@@ -139,6 +139,8 @@ class SmtpSession:
         self.extensions: dict[str, str] = {}
         self.tls = ""
         self.is_sending = False  # between the 354 and the final reply: stopping now may double the message
+        self.transactions = 0
+        self.needs_reset = False  # a transaction was begun and not ended by its data
 
     # ------------------------------------------------------------ beginning
 
@@ -226,6 +228,7 @@ class SmtpSession:
 
         Raises `Unreachable` when the connection was lost before any recipient had been decided upon."""
         transaction = _Transaction(self, self._channel, envelope, message)
+        self.transactions += 1
         try:
             return await transaction.run()
         except ConnectionLost as error:
@@ -233,6 +236,11 @@ class SmtpSession:
             return transaction.after_loss(error)
         finally:
             self.is_sending = False
+
+    @property
+    def is_alive(self) -> bool:
+        """As far as can be seen from here; a host may have gone without a word."""
+        return self._channel.is_open and not self._channel.has_reply
 
     def abort(self) -> None:
         """Hang up at once."""
@@ -270,8 +278,6 @@ class _Transaction:
         paths = self._paths()
         if paths:
             await self._send_envelope(paths)
-        if self._accepted:
-            await self._send_data()
         return self._all_outcomes()
 
     def _all_outcomes(self) -> list[Outcome]:
@@ -346,21 +352,49 @@ class _Transaction:
     # ------------------------------------------------------------ MAIL and RCPT
 
     async def _send_envelope(self, paths: dict[int, str]) -> None:
+        """MAIL and RCPT, and with PIPELINING the DATA that follows them (RFC 2920 section 3.1)."""
         commands = [self._mail_command(list(paths.values())), *(self._rcpt_command(*item) for item in paths.items())]
+        if self._session.needs_reset:
+            commands.insert(0, "RSET")
         if "PIPELINING" in self._session.extensions:
-            await self._session.expect_silence()
-            group = "".join(f"{command}\r\n" for command in commands).encode()
-            await self._channel.write(group, _scaled(COMMAND_S))
-            mail = await self._channel.reply(_scaled(COMMAND_S))
-            self._note_mail(mail, paths)
-            for index in paths:
-                self._note_recipient(index, await self._channel.reply(_scaled(COMMAND_S)), mail)
+            await self._send_group(commands, paths)
             return
+        if self._session.needs_reset:
+            await self._session.command(commands.pop(0))
+        self._session.needs_reset = True
         mail = await self._session.command(commands[0])
         if not self._note_mail(mail, paths):
             return
         for index, command in zip(paths, commands[1:], strict=True):
             self._note_recipient(index, await self._session.command(command), mail)
+        if self._accepted and self._sends_binary:
+            await self._send_chunks()
+        elif self._accepted:
+            await self._send_data(await self._session.command("DATA", _scaled(DATA_START_S)))
+
+    async def _send_group(self, commands: list[str], paths: dict[int, str]) -> None:
+        if not self._sends_binary:
+            commands.append("DATA")
+        await self._session.expect_silence()
+        await self._channel.write("".join(f"{command}\r\n" for command in commands).encode(), _scaled(COMMAND_S))
+        if commands[0] == "RSET":
+            await self._channel.reply(_scaled(COMMAND_S))
+        self._session.needs_reset = True
+        mail = await self._channel.reply(_scaled(COMMAND_S))
+        self._note_mail(mail, paths)
+        for index in paths:
+            self._note_recipient(index, await self._channel.reply(_scaled(COMMAND_S)), mail)
+        if self._sends_binary:
+            if self._accepted:
+                await self._send_chunks()
+            return
+        start = await self._channel.reply(_scaled(DATA_START_S))
+        if self._accepted:
+            await self._send_data(start)
+        elif start.code == 354:
+            # The host takes data for nobody: RFC 2920 section 3.1 has us end it at once. Its reply means nothing.
+            await self._channel.write(b".\r\n", _scaled(COMMAND_S))
+            await self._channel.reply(_scaled(DATA_END_S))
 
     def _mail_command(self, paths: list[str]) -> str:
         reverse_path = self._wire_address(self._envelope.reverse_path) if self._envelope.reverse_path else ""
@@ -420,17 +454,16 @@ class _Transaction:
 
     # ------------------------------------------------------------ DATA
 
-    async def _send_data(self) -> None:
-        if self._sends_binary:
-            await self._send_chunks()
-            return
-        start = await self._session.command("DATA", _scaled(DATA_START_S))
+    async def _send_data(self, start: Reply) -> None:
+        """The message, after the reply to DATA."""
         if start.code != 354:
+            if self._channel.has_reply:
+                raise ConnectionLost(f"the server's replies are out of step: {start.code} to DATA")
             outcome = self._session.refused(start, "the message")
         else:
             self._session.is_sending = True
             end = await self._send_content()
-            self._session.is_sending = False
+            self._session.is_sending = self._session.needs_reset = False
             outcome = self._decided(end)
         self._outcomes.update(dict.fromkeys(self._accepted, outcome))
 
@@ -455,6 +488,7 @@ class _Transaction:
             if not end.is_positive:
                 break
         assert end is not None
+        self._session.needs_reset = not end.is_positive
         self._outcomes.update(dict.fromkeys(self._accepted, self._decided(end)))
 
     async def _send_content(self) -> Reply:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accounts.models import Domain
 from mailservers.delivery.acceptance import plan
 from mailservers.delivery.envelope import Envelope, Recipient
 from mailservers.delivery.routing import RoutingError, resolve_address
@@ -30,10 +29,6 @@ class Homeward:
 
     delivery: Delivery | None
     outcomes: dict[int, Outcome]
-
-
-def is_ours(domain: str) -> bool:
-    return Domain.objects.filter(name=domain, is_active=True).exists()
 
 
 async def bring_home(job: Job) -> Homeward:

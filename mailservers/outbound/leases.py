@@ -9,18 +9,24 @@ tell the two cases apart (RFC 1047).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Min, Q, QuerySet
 
+from accounts.models import Domain
 from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
+from mailservers.store.content import read_messages
 from mailservers.store.transaction import Transaction
 
-CANDIDATES = 200  # rows looked at in one claim
+CANDIDATES = 400  # rows looked at in one claim
+CHUNK = 500  # values in one IN (...)
+SMALL_OCTETS = 16 * 1024  # messages up to this size are read with the claim
+UNKNOWN_DOMAIN = 2  # times QUEUE_DESTINATION_START: messages claimed at first of a domain not in use
 MAX_RECIPIENTS = 100  # in one transaction: what every host must take (RFC 5321 4.5.3.1.8)
 OPEN_STATES = (RecipientState.QUEUED, RecipientState.DEFERRED)  # to be sent by a runner
 WAITING_STATES = (*OPEN_STATES, RecipientState.HELD)  # not decided upon
@@ -53,21 +59,34 @@ class Job:
     ret: str = ""
     require_tls: bool = False
     is_binary: bool = False
+    is_ours: bool = False  # the domain: what was held is brought home (see `homeward`)
+    content: bytes | None = None  # of small messages; others are read when a host is there to take them
 
 
 def claim(tx: Transaction, token: str, limit: int, allowance: Mapping[str, int]) -> list[Job]:
-    """Lease up to `limit` groups that are due, the longest due first.
+    """Lease up to `limit` groups that are due, the longest due first; five queries, however many.
 
-    `token`: of this claim alone. `allowance`: how many groups of a domain may be taken; QUEUE_PER_DESTINATION of
-    those not named."""
-    jobs: list[Job] = []
-    for queued_id, domain in _choose(tx.now, limit, allowance):
-        due = _due(tx.now).filter(queued_id=queued_id, domain=domain)
-        ids = list(due.order_by("id").values_list("id", flat=True)[:MAX_RECIPIENTS])
-        lease_until = tx.now + timedelta(seconds=settings.QUEUE_LEASE_S)
-        if _due(tx.now).filter(id__in=ids).update(lease_until=lease_until, lease_token=token):
-            jobs.append(_job(token, queued_id, domain, ids))
-    return jobs
+    `token`: of this claim alone. `allowance`: how many groups of a domain may be taken; UNKNOWN_DOMAIN of those not
+    named."""
+    groups = _choose(tx.now, limit, allowance)
+    if not groups:
+        return []
+    due = _lockable(_due(tx.now)).filter(queued_id__in={queued_id for queued_id, _ in groups})
+    recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {group: [] for group in groups}
+    columns = ("queued_id", "domain", "id", "address", "notify", "orcpt")
+    for queued_id, domain, pk, address, notify, orcpt in due.order_by("id").values_list(*columns):
+        chosen = recipients.get((queued_id, domain))
+        if chosen is not None and len(chosen) < MAX_RECIPIENTS:
+            chosen.append(ClaimedRecipient(pk, address, DsnRequest(notify, orcpt)))
+    _lease(tx, token, [recipient.id for chosen in recipients.values() for recipient in chosen])
+    return _jobs(token, recipients)
+
+
+def _lease(tx: Transaction, token: str, ids: Sequence[int]) -> None:
+    lease_until = tx.now + timedelta(seconds=settings.QUEUE_LEASE_S)
+    for start in range(0, len(ids), CHUNK):
+        rows = QueuedRecipient.objects.filter(id__in=ids[start : start + CHUNK])
+        rows.update(lease_until=lease_until, lease_token=token)
 
 
 def _due(now: datetime) -> QuerySet[QueuedRecipient]:
@@ -78,19 +97,24 @@ def _free(now: datetime) -> Q:
     return Q(lease_until=None) | Q(lease_until__lte=now)
 
 
+def _lockable(rows: QuerySet[QueuedRecipient]) -> QuerySet[QueuedRecipient]:
+    """Locked rows are another runner's claim under way; SQLite has one writer and ignores this."""
+    return rows.select_for_update(skip_locked=True)
+
+
 def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tuple[int, str]]:
     """(queued message, domain) of the groups to claim. Each state is asked for alone, along the index."""
     full = [domain for domain, room in allowance.items() if room <= 0]
     rows: list[tuple[datetime, int, int, str]] = []
     for state in OPEN_STATES:
-        # Locked rows are another runner's claim under way; SQLite has one writer and ignores this.
-        due = QueuedRecipient.objects.select_for_update(skip_locked=True)
-        due = due.filter(_free(now), state=state, next_attempt__lte=now).exclude(domain__in=full)
+        due = _lockable(QueuedRecipient.objects.filter(_free(now), state=state, next_attempt__lte=now))
+        due = due.exclude(domain__in=full) if full else due
         rows += due.order_by("next_attempt").values_list("next_attempt", "id", "queued_id", "domain")[:CANDIDATES]
+    unknown = settings.QUEUE_DESTINATION_START * UNKNOWN_DOMAIN
     room = dict(allowance)
     chosen: list[tuple[int, str]] = []
     for queued_id, domain in dict.fromkeys((queued_id, domain) for _, _, queued_id, domain in sorted(rows)):
-        left = room.get(domain, settings.QUEUE_PER_DESTINATION)
+        left = room.get(domain, unknown)
         if left > 0:
             room[domain] = left - 1
             chosen.append((queued_id, domain))
@@ -99,43 +123,28 @@ def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tup
     return chosen
 
 
-def _job(token: str, queued_id: int, domain: str, ids: Collection[int]) -> Job:
-    queued = QueuedMessage.objects.select_related("message").only(
-        "trace_id",
-        "reverse_path",
-        "sender_id",
-        "smtputf8",
-        "created_at",
-        "expires_at",
-        "message__size",
-        "envid",
-        "ret",
-        "require_tls",
-        "is_binary",
-    )
-    row = queued.get(pk=queued_id)
-    claimed = QueuedRecipient.objects.filter(id__in=ids, lease_token=token).order_by("id")
-    return Job(
-        token,
-        queued_id,
-        row.message_id,
-        row.message.size,
-        row.trace_id,
-        row.reverse_path,
-        row.sender_id,
-        row.smtputf8,
-        row.created_at,
-        row.expires_at,
-        domain,
-        tuple(
-            ClaimedRecipient(pk, address, DsnRequest(notify, orcpt))
-            for pk, address, notify, orcpt in claimed.values_list("id", "address", "notify", "orcpt")
-        ),
-        row.envid,
-        row.ret,
-        row.require_tls,
-        row.is_binary,
-    )
+_QUEUED_COLUMNS = (
+    "id", "message_id", "message__size", "trace_id", "reverse_path", "sender_id", "smtputf8", "created_at",
+    "expires_at", "envid", "ret", "require_tls", "is_binary",
+)  # fmt: skip
+_ENVELOPE_COLUMNS = 9  # of them come before a Job's domain and recipients
+
+
+def _jobs(token: str, recipients: Mapping[tuple[int, str], Sequence[ClaimedRecipient]]) -> list[Job]:
+    """One job for each group that has recipients."""
+    rows = QueuedMessage.objects.filter(id__in={queued_id for queued_id, _ in recipients})
+    messages = {row[0]: row for row in rows.values_list(*_QUEUED_COLUMNS)}
+    contents = dict(read_messages([row[1] for row in messages.values() if row[2] <= SMALL_OCTETS]))
+    domains = {domain for _, domain in recipients}
+    ours = set(Domain.objects.filter(name__in=domains, is_active=True).values_list("name", flat=True))
+    jobs: list[Job] = []
+    for (queued_id, domain), chosen in recipients.items():
+        row = messages.get(queued_id)
+        if chosen and row is not None:
+            envelope, asked = row[:_ENVELOPE_COLUMNS], row[_ENVELOPE_COLUMNS:]
+            fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, domain in ours, contents.get(row[1]))
+            jobs.append(Job(token, *fields))
+    return jobs
 
 
 def renew(tx: Transaction, tokens: Iterable[str]) -> None:

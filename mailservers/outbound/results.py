@@ -8,8 +8,8 @@ up, and "recent outcomes" have one source.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.outbound.bounces import send_notice
 from mailservers.outbound.leases import OPEN_STATES, WAITING_STATES, ClaimedRecipient, Job
 from mailservers.outbound.outcomes import Outcome, Result
+from mailservers.store.engine import bulk
 from mailservers.store.events import Step
 from mailservers.store.placing import Delivery, write_deliveries
 from mailservers.store.removing import forget_messages
@@ -36,18 +37,51 @@ _STATES = {
 }
 
 
-def record(tx: Transaction, job: Job, outcomes: Mapping[int, Outcome], delivery: Delivery | None = None) -> None:
-    """Store operation. `outcomes`: by recipient id, one for each of the job's. `delivery`: what is put into our own
-    mailboxes with it (see `homeward`), if the lease is still ours.
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What one attempt came to. `outcomes`: by recipient id, one for each of the job's. `delivery`: what is put into
+    our own mailboxes with it (see `homeward`), if the lease is still ours."""
 
-    Results of recipients whose lease has passed to another runner, or that were cancelled, are dropped; that a
-    message was delivered is a fact whoever holds the lease, and always written down."""
-    QueuedMessage.objects.select_for_update().filter(pk=job.queued_id).first()  # one result at a time decides the end
-    rows = QueuedRecipient.objects.in_bulk([recipient.id for recipient in job.recipients])
-    if delivery is not None:
+    job: Job
+    outcomes: Mapping[int, Outcome]
+    delivery: Delivery | None = None
+
+
+@bulk
+def record(tx: Transaction, attempts: list[Attempted]) -> list[Exception | None]:
+    """`write_results` for `store.call`: one attempt a call, all that wait written together."""
+    return write_results(tx, attempts)
+
+
+def write_results(tx: Transaction, attempts: Sequence[Attempted]) -> list[Exception | None]:
+    """Store operation. Results of recipients whose lease has passed to another runner, or that were cancelled, are
+    dropped; that a message was delivered is a fact whoever holds the lease, and always written down."""
+    queued_ids = sorted({attempt.job.queued_id for attempt in attempts})
+    # One result at a time decides about a message's end.
+    list(QueuedMessage.objects.select_for_update().filter(pk__in=queued_ids).order_by("pk").values_list("pk"))
+    rows = QueuedRecipient.objects.in_bulk([r.id for attempt in attempts for r in attempt.job.recipients])
+    changed: list[QueuedRecipient] = []
+    for attempt in attempts:
+        changed += _decide(tx, attempt, rows)
+    ended = {row.pk for row in changed if row.state not in WAITING_STATES}
+    finished = _finished(queued_ids, ended)
+    left = [row for row in changed if row.queued_id not in finished]
+    if left:
+        QueuedRecipient.objects.bulk_update(left, _CHANGED_COLUMNS)
+    forget_queued(tx, finished)
+    return [None] * len(attempts)
+
+
+_CHANGED_COLUMNS = ("state", "attempts", "next_attempt", "lease_until", "lease_token", "last_attempt", "last_reply")
+
+
+def _decide(tx: Transaction, attempt: Attempted, rows: Mapping[int, QueuedRecipient]) -> list[QueuedRecipient]:
+    """Apply an attempt's outcomes to the rows, with events and notices; the rows that changed."""
+    job, outcomes = attempt.job, attempt.outcomes
+    if attempt.delivery is not None:
         if any((row := rows.get(r.id)) is None or row.lease_token != job.token for r in job.recipients):
-            return
-        outcomes = _bring_home(tx, delivery, outcomes)
+            return []
+        outcomes = _bring_home(tx, attempt.delivery, outcomes)
     changed: list[QueuedRecipient] = []
     news: dict[Action, list[RecipientReport]] = {action: [] for action in Action}
     for recipient in job.recipients:
@@ -69,12 +103,10 @@ def record(tx: Transaction, job: Job, outcomes: Mapping[int, Outcome], delivery:
         action = _news(recipient.request, outcome, is_late)
         if action is not None:
             news[action].append(_report(job, recipient, outcome, tx.now))
-    columns = ("state", "attempts", "next_attempt", "lease_until", "lease_token", "last_attempt", "last_reply")
-    QueuedRecipient.objects.bulk_update(changed, columns)
     for action, reports in news.items():
         if reports:
             send_notice(tx, job, action, reports)
-    finish(tx, job.queued_id)
+    return changed
 
 
 def _bring_home(tx: Transaction, delivery: Delivery, outcomes: Mapping[int, Outcome]) -> Mapping[int, Outcome]:
@@ -168,13 +200,23 @@ def _report(job: Job, recipient: ClaimedRecipient, outcome: Outcome, now: dateti
 
 def finish(tx: Transaction, queued_id: int) -> None:
     """Take a message whose recipients are all decided upon out of the queue, with its content if nobody needs it."""
-    recipients = QueuedRecipient.objects.filter(queued_id=queued_id)
-    if recipients.filter(state__in=WAITING_STATES).exists():
+    forget_queued(tx, _finished([queued_id], ()))
+
+
+def _finished(queued_ids: Collection[int], ended: Collection[int]) -> set[int]:
+    """Those messages that no recipient waits of, the rows `ended` apart (they are not written yet)."""
+    waiting = QueuedRecipient.objects.filter(queued_id__in=queued_ids, state__in=WAITING_STATES)
+    still_open = {queued_id for pk, queued_id in waiting.values_list("id", "queued_id") if pk not in ended}
+    return set(queued_ids) - still_open
+
+
+def forget_queued(tx: Transaction, queued_ids: Collection[int]) -> None:
+    """Delete queued messages with their recipients, and contents that nobody needs any more."""
+    if not queued_ids:
         return
-    queued = QueuedMessage.objects.filter(pk=queued_id)
-    message_id = queued.values_list("message_id", flat=True).first()
-    if message_id is None:
-        return
+    queued = QueuedMessage.objects.filter(pk__in=queued_ids)
+    message_ids = list(queued.values_list("message_id", flat=True))
+    recipients = QueuedRecipient.objects.filter(queued_id__in=queued_ids)
     recipients._raw_delete(recipients.db)  # nothing cascades from either
     queued._raw_delete(queued.db)
-    forget_messages(tx, [message_id])
+    forget_messages(tx, message_ids)

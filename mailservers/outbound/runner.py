@@ -4,7 +4,7 @@ It wakes when something is queued (the hub's QUEUED events, in this process at o
 hint), when an attempt ends, when the next retry is due, and every QUEUE_POLL_S at the latest. At most
 QUEUE_CONCURRENCY attempts run at once; `destinations` shares them out among domains.
 
-Invariants: an attempt is made only under a lease; its result is written before the connection's goodbye; a result
+Invariants: an attempt is made only under a lease; its result is written at once, before anything else is done; a result
 that the store does not take is offered again until it does, under the renewed lease. `stop` lets what is past return
 finish for STOP_GRACE_S, breaks off the rest and releases its leases.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Mapping
 
 from django.conf import settings
 from django.utils import timezone
@@ -22,16 +21,15 @@ from django.utils import timezone
 from mailservers.outbound.attempt import LARGE_AT_ONCE, Attempt
 from mailservers.outbound.destinations import Destinations
 from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
-from mailservers.outbound.outcomes import Outcome
+from mailservers.outbound.pool import SessionPool
 from mailservers.outbound.presence import Presence
 from mailservers.outbound.resolve import MailResolver
-from mailservers.outbound.results import record
+from mailservers.outbound.results import Attempted, record
 from mailservers.outbound.signing import Signer
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 from mailservers.store.events import Step
-from mailservers.store.placing import Delivery
 from mailservers.store.transaction import Event
 
 log = logging.getLogger(__name__)
@@ -50,6 +48,7 @@ class QueueRunner:
         self._destinations = Destinations()
         self._resolver = MailResolver()
         self._signer = Signer()
+        self._pool = SessionPool()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
         self._numbers = itertools.count(1)
@@ -80,6 +79,7 @@ class QueueRunner:
         for task in self._attempts:
             task.cancel()
         await asyncio.gather(*self._attempts, return_exceptions=True)
+        await self._pool.close()
         if self._presence is not None:
             if await self._release_runners([self._presence.runner_id]):
                 self._presence.leave()
@@ -126,15 +126,20 @@ class QueueRunner:
                 pass
 
     async def _fill(self, runner_id: str) -> float:
-        """Claim and start until nothing is due or no slot is free; how long to sleep, in seconds."""
-        while (free := self._destinations.free_slots()) > 0:
+        """Begin what there is room for, and claim more, until nothing is due; how long to sleep, in seconds."""
+        self._begin_ready()
+        while (wanted := self._destinations.wanted()) > 0:
             token = f"{runner_id}.{next(self._numbers)}"
-            jobs = await store.call(claim, token, free, self._destinations.allowance())
-            for job in jobs:
-                self._start(job)
+            jobs = await store.call(claim, token, wanted, self._destinations.allowance())
+            self._destinations.add(jobs)
+            self._begin_ready()
             if not jobs:
                 return await self._until_due()
         return settings.QUEUE_POLL_S
+
+    def _begin_ready(self) -> None:
+        for job in self._destinations.ready():
+            self._start(job)
 
     async def _until_due(self) -> float:
         blocked = [domain for domain, room in self._destinations.allowance().items() if room <= 0]
@@ -147,7 +152,7 @@ class QueueRunner:
     # ------------------------------------------------------------ attempting
 
     def _start(self, job: Job) -> None:
-        attempt = Attempt(job, self._resolver, self._signer, self._large)
+        attempt = Attempt(job, self._resolver, self._signer, self._pool, self._large)
         task = asyncio.create_task(self._carry_out(attempt), name=f"sending {job.trace_id}")
         self._attempts[task] = attempt
         self._destinations.begin(job.domain)
@@ -163,20 +168,20 @@ class QueueRunner:
     async def _carry_out(self, attempt: Attempt) -> None:
         outcomes = await attempt.run()
         attempt.is_recording = True
-        await self._record(attempt.job, outcomes, attempt.delivery)
+        attempt.let_go()
+        await self._record(Attempted(attempt.job, outcomes, attempt.delivery))
         attempt.is_recording = False
-        await attempt.say_goodbye()
 
-    async def _record(self, job: Job, outcomes: Mapping[int, Outcome], delivery: Delivery | None) -> None:
+    async def _record(self, attempted: Attempted) -> None:
         """What happened must be written down: without it, the message is sent again."""
         pause_s = RECORD_AGAIN_S
         while True:
             try:
-                await store.call(record, job, outcomes, delivery)
+                await store.call(record, attempted)
             except StoreError as error:
-                log.warning("the outcome of %s could not be written yet: %s", job.trace_id, error)
+                log.warning("the outcome of %s could not be written yet: %s", attempted.job.trace_id, error)
             except Exception:
-                log.exception("the outcome of %s could not be written", job.trace_id)
+                log.exception("the outcome of %s could not be written", attempted.job.trace_id)
             else:
                 return
             await asyncio.sleep(pause_s)
@@ -185,7 +190,7 @@ class QueueRunner:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(settings.QUEUE_LEASE_S / 3)
-            tokens = {attempt.job.token for attempt in self._attempts.values()}
+            tokens = {attempt.job.token for attempt in self._attempts.values()} | self._destinations.tokens()
             try:
                 if tokens:
                     await store.call(renew, tokens)

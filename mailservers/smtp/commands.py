@@ -19,6 +19,7 @@ from mailservers.delivery.routing import (
     postmaster_address,
     remembered,
     resolve,
+    sends_as,
 )
 from mailservers.delivery.submission import check_sender
 from mailservers.formats.esmtp import NO_OPTIONS, NOTHING_ASKED, DsnRequest, MailOptions, dsn_request, mail_options
@@ -65,7 +66,7 @@ def do_mail(session: Session, rest: str) -> Waiting | None:
     if refusal is not None:
         session.reply(refusal)
         return None
-    if session.identity is not None:
+    if session.identity is not None and not sends_as(session.identity.user_id, command.path.address):
         return _mail_from_user(session, command, options)
     _begin(session, command, options)
     return None

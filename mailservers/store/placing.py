@@ -440,35 +440,37 @@ def _drop_file(tx: Transaction, message: NewMessage) -> None:
         tx.after_commit.append(lambda: remove_file(name))
 
 
+_QUEUED_COLUMNS = (
+    "trace_id", "message_id", "reverse_path", "sender_id", "smtputf8", "envid", "ret", "require_tls", "is_binary",
+    "created_at", "expires_at",
+)  # fmt: skip
+_RECIPIENT_COLUMNS = (
+    "queued_id", "address", "domain", "state", "attempts", "next_attempt", "lease_token", "last_reply", "notify",
+    "orcpt",
+)  # fmt: skip
+
+
 def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
     if not entries:
         return
-    rows = QueuedMessage.objects.bulk_create(
-        QueuedMessage(
-            trace_id=entry.trace_id,
-            message_id=message_id,
-            reverse_path=entry.reverse_path,
-            sender_id=entry.sender_id,
-            smtputf8=entry.smtputf8,
-            envid=entry.envid,
-            ret=entry.ret,
-            require_tls=entry.require_tls,
-            is_binary=entry.is_binary,
-            created_at=tx.now,
-            expires_at=entry.expires_at,
+    ids = insert(
+        QueuedMessage,
+        _QUEUED_COLUMNS,
+        [
+            (
+                e.trace_id, pk, e.reverse_path, e.sender_id, e.smtputf8, e.envid, e.ret, e.require_tls, e.is_binary,
+                tx.now, e.expires_at,
+            )
+            for pk, e in entries
+        ],
+    )  # fmt: skip
+    rows = [
+        (
+            pk, address, address.rpartition("@")[2].lower(),
+            RecipientState.HELD if entry.hold else RecipientState.QUEUED, 0, entry.not_before or tx.now, "", "",
+            entry.requests.get(address, NOTHING_ASKED).notify, entry.requests.get(address, NOTHING_ASKED).orcpt,
         )
-        for message_id, entry in entries
-    )
-    QueuedRecipient.objects.bulk_create(
-        QueuedRecipient(
-            queued_id=row.pk,
-            address=address,
-            domain=address.rpartition("@")[2].lower(),
-            state=RecipientState.HELD if entry.hold else RecipientState.QUEUED,
-            next_attempt=entry.not_before or tx.now,
-            notify=entry.requests.get(address, NOTHING_ASKED).notify,
-            orcpt=entry.requests.get(address, NOTHING_ASKED).orcpt,
-        )
-        for row, (_, entry) in zip(rows, entries, strict=True)
+        for pk, (_, entry) in zip(ids, entries, strict=True)
         for address in entry.recipients
-    )
+    ]  # fmt: skip
+    insert(QueuedRecipient, _RECIPIENT_COLUMNS, rows)

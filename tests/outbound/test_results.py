@@ -18,7 +18,7 @@ from mailservers.models import DeliveryEvent, MailboxMessage, Message, QueuedMes
 from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
 from mailservers.outbound.outcomes import Outcome, Result
 from mailservers.outbound.queue import cancel, list_queue, queue_totals, retry_now
-from mailservers.outbound.results import pause_after, record
+from mailservers.outbound.results import Attempted, pause_after, write_results
 from mailservers.store.content import read_message
 from mailservers.store.events import Step, write_events
 from mailservers.store.transaction import Transaction
@@ -52,7 +52,7 @@ class Clock:
 
     def record(self, job: Job, outcome: Outcome, **by_local_part: Outcome) -> None:
         chosen = {r.id: by_local_part.get(r.address.partition("@")[0], outcome) for r in job.recipients}
-        self.run(record, job, chosen)
+        self.run(write_results, [Attempted(job, chosen)])
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_claim_is_by_message_and_domain(clock: Clock, enqueue: Enqueue) -> Non
 
 
 def test_allowances(clock: Clock, enqueue: Enqueue, settings: Any) -> None:
-    settings.QUEUE_PER_DESTINATION = 2
+    settings.QUEUE_DESTINATION_START = 1
     for number in range(4):
         enqueue((f"{number}@one.test",))
     enqueue(("a@two.test",))
