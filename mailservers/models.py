@@ -138,6 +138,32 @@ class Expunged(models.Model):
         indexes = (models.Index(fields=("mailbox", "modseq"), name="expunged_modseq"),)
 
 
+class DeletedMessage(models.Model):
+    """A message that its owner deleted and can still have back. Holds its content; counts for no quota."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="deleted")
+    mailbox_name = models.CharField(max_length=500)
+    flags = models.SmallIntegerField()
+    keywords = models.TextField(blank=True)
+    internal_date = models.DateTimeField()
+    deleted_at = models.DateTimeField()  # for people; what counts is clock_s
+    clock_s = models.BigIntegerField()  # `RetentionClock.elapsed_s` then
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("owner", "-id"), name="deleted_owner"),
+            models.Index(fields=("clock_s",), name="deleted_clock"),
+        )
+
+
+class RetentionClock(models.Model):
+    """One row: for how long servers have been running. See `mailservers.store.retention`."""
+
+    elapsed_s = models.BigIntegerField(default=0)
+    beat = models.BigIntegerField(default=0)
+
+
 class UidValidity(models.Model):
     """One row: the last UIDVALIDITY given out, so that a name made again never repeats one."""
 

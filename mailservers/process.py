@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from importlib import import_module
 
 import uvicorn
-from asgiref.sync import sync_to_async
 
 from accounts.auth.strengthen import Strengthening
 from mailservers.outbound.runner import QueueRunner
@@ -24,8 +23,7 @@ from mailservers.serving.certificates import server_context
 from mailservers.serving.listener import Listener, Service, bind
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
-from mailservers.store.soundness import left_over_files
-from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
+from mailservers.sweeping import Sweeping
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +33,6 @@ SERVICE_MODULES = {
     "imap": "mailservers.imap.server",
     "pop3": "mailservers.pop3.server",
 }
-LEFT_OVER_AFTER_S = 3600.0  # a file that no message names may belong to a transaction still under way
-FORGETTING_EVERY_S = 24 * 3600.0  # threads without messages
 WEB_ENDS_WITHIN_S = 2
 
 
@@ -59,8 +55,7 @@ class ServingProcess:
     _strengthening: Strengthening | None = None
     _web: EmbeddedWeb | None = None
     _web_task: asyncio.Task[None] | None = None
-    _sweep: asyncio.Task[None] | None = None
-    _forgetting: asyncio.Task[None] | None = None
+    _sweeping: Sweeping = field(default_factory=Sweeping)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
@@ -83,8 +78,7 @@ class ServingProcess:
             await self._runner.start()
         self._strengthening = Strengthening()
         await self._strengthening.start()
-        self._sweep = asyncio.create_task(_sweep_left_over_files(), name="left-over files")
-        self._forgetting = asyncio.create_task(_forget_threads(), name="empty threads")
+        self._sweeping.start()
 
     async def _start_mail(self) -> None:
         tls = server_context()
@@ -124,10 +118,7 @@ class ServingProcess:
 
     async def stop(self) -> None:
         """Messages in hand finish or are answered 421; everything acknowledged is on disk."""
-        if self._sweep is not None:
-            self._sweep.cancel()
-        if self._forgetting is not None:
-            self._forgetting.cancel()
+        self._sweeping.stop()
         if self._web is not None:
             self._web.should_exit = True
         await _all_within_reason(self._stopping())
@@ -160,23 +151,3 @@ def services(parts: Iterable[str]) -> list[Service]:
         for service in import_module(module).SERVICES
         if service.is_wanted
     ]
-
-
-async def _sweep_left_over_files() -> None:
-    while True:
-        try:
-            for path in await sync_to_async(left_over_files, thread_sensitive=False)(LEFT_OVER_AFTER_S):
-                path.unlink(missing_ok=True)
-        except Exception:
-            log.warning("looking for left-over files failed", exc_info=True)
-        await asyncio.sleep(3600)
-
-
-async def _forget_threads() -> None:
-    while True:
-        await asyncio.sleep(FORGETTING_EVERY_S)
-        try:
-            for owner_id in await store.read(owners_with_empty_threads):
-                await store.call(forget_empty_threads, owner_id)
-        except Exception:
-            log.warning("forgetting empty threads failed", exc_info=True)

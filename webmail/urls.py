@@ -3,6 +3,7 @@
 from django.urls import path
 
 from webmail.compose import views as compose
+from webmail.deleted import views as deleted
 from webmail.folders import views as folders
 from webmail.listing import views as listing
 from webmail.marking import views as marking
@@ -13,6 +14,7 @@ urlpatterns = [
     path("", listing.home, name="home"),
     path("mail/act/", marking.act, name="act"),
     path("mail/search/", searching.search, name="search"),
+    path("mail/deleted/", deleted.deleted, name="deleted"),
     path("mail/folders/", folders.manage, name="folders"),
     path("mail/folders/list/", folders.sidebar, name="folder-list"),
     path("mail/folders/<int:mailbox_id>/rename/", folders.rename, name="folder-rename"),

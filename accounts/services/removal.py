@@ -17,6 +17,7 @@ from mailservers.store.engine import store
 from mailservers.store.quota import release_owner
 from mailservers.store.removing import forget_messages
 from mailservers.store.transaction import Transaction
+from mailservers.store.undeleting import purge
 
 STEP = 1000  # messages in one transaction
 
@@ -43,13 +44,13 @@ def begin_removal(tx: Transaction, user_id: int, *, actor: str) -> None:
 
 
 def remove_some_messages(tx: Transaction, user_id: int) -> int:
-    """Take up to STEP messages out of the user's mailboxes; how many there were. Counters need no care:
-    the mailboxes go as well, and nobody is signed in."""
+    """Take up to STEP messages out of the user's mailboxes, then of the deleted ones; how many there were.
+    Counters need no care: the mailboxes go as well, and nobody is signed in."""
     rows = list(MailboxMessage.objects.filter(mailbox__owner_id=user_id).values_list("pk", "message_id")[:STEP])
     for start in range(0, len(rows), 500):
         MailboxMessage.objects.filter(pk__in=[pk for pk, _ in rows[start : start + 500]]).delete()
     forget_messages(tx, [message_id for _, message_id in rows])
-    return len(rows)
+    return len(rows) or purge(tx, user_id)
 
 
 def end_removal(tx: Transaction, user_id: int) -> None:

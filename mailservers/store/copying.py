@@ -29,19 +29,21 @@ def copy(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], t
 
     Raises `NoSuchMailbox`, `OverQuota`."""
     source, target = _lock(owner_id, mailbox_id, target_id)
-    accounts = lock_accounts([owner_id])
+    accounts = lock_accounts([target.owner_id])
     result = _copy(tx, source, target, uids)
-    take(accounts, {owner_id: (target.added_size, target.added)})
+    take(accounts, {target.owner_id: (target.added_size, target.added)})
     save_mailboxes(tx, [target], accounts)
     return result
 
 
 def move(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], target_id: int) -> Copied:
     """Copy, then expunge from the source, as one act. Moving within a mailbox gives new UIDs. It adds nothing to
-    what the owner holds, so it is allowed over quota, too."""
+    what an owner holds, so it is allowed over quota, too; only another owner's mailbox must have room."""
     source, target = _lock(owner_id, mailbox_id, target_id)
     result = _copy(tx, source, target, uids)
-    remove_places(tx, source, select_places(source.id, result.source_uids))
+    if source.owner_id != target.owner_id:
+        take(lock_accounts([target.owner_id]), {target.owner_id: (target.added_size, target.added)})
+    remove_places(tx, source, select_places(source.id, result.source_uids), keep=False)
     save_mailboxes(tx, {source.id: source, target.id: target}.values())
     return Copied(result.uid_validity, result.source_uids, result.target_uids, source.modseq)
 

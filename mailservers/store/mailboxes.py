@@ -13,7 +13,7 @@ from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription, 
 from mailservers.store.errors import InvalidMailboxName, MailboxExists, MailboxProtected, NoSuchMailbox
 from mailservers.store.placing import lock_mailbox
 from mailservers.store.quota import save_usage
-from mailservers.store.removing import forget_messages
+from mailservers.store.removing import forget_messages, keep_places
 from mailservers.store.transaction import Transaction
 
 SEPARATOR = "/"
@@ -132,7 +132,8 @@ def _rename_inbox(tx: Transaction, owner_id: int, inbox_id: int, new: str) -> No
 
 
 def delete_mailbox(tx: Transaction, owner_id: int, name: str) -> None:
-    """Remove a mailbox with its messages. INBOX and mailboxes with inferiors are refused."""
+    """Remove a mailbox with its messages, which can be restored for UNDELETE_DAYS. INBOX and mailboxes with
+    inferiors are refused."""
     name = normal_name(name)
     if name == "INBOX":
         raise MailboxProtected("INBOX cannot be deleted")
@@ -140,7 +141,8 @@ def delete_mailbox(tx: Transaction, owner_id: int, name: str) -> None:
     if Mailbox.objects.filter(owner_id=owner_id, name__startswith=name + SEPARATOR).exists():
         raise MailboxProtected("the mailbox has mailboxes below it")
     state = lock_mailbox(owner_id, mailbox.pk)
-    messages = list(MailboxMessage.objects.filter(mailbox_id=state.id).values_list("message_id", flat=True))
+    places = list(MailboxMessage.objects.filter(mailbox_id=state.id).order_by("uid").values_list("uid", "message_id"))
+    is_kept = keep_places(tx, state.id, [uid for uid, _ in places])
     MailboxMessage.objects.filter(mailbox_id=state.id).delete()
     mailbox.refresh_from_db(fields=("messages", "size"))  # as they are under the lock
     state.added, state.added_size = -mailbox.messages, -mailbox.size
@@ -149,7 +151,8 @@ def delete_mailbox(tx: Transaction, owner_id: int, name: str) -> None:
     if mailbox.is_subscribed:  # RFC 9051 6.3.7: a subscription outlives its mailbox
         Subscription.objects.get_or_create(owner_id=owner_id, name=name)
     mailbox.delete()
-    forget_messages(tx, messages)
+    if not is_kept:
+        forget_messages(tx, [message_id for _, message_id in places])
     tx.changed(owner_id, state.id, state.modseq + 1)
     tx.folders_changed(owner_id)
 

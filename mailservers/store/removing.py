@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailservers.models import Expunged, Flag, MailboxMessage, Message, MessageData, QueuedMessage
+from django.conf import settings
+from django.db import connection
+
+from mailservers.models import DeletedMessage, Expunged, Flag, MailboxMessage, Message, MessageData, QueuedMessage
 from mailservers.store.content import remove_file
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
 from mailservers.store.transaction import Transaction
@@ -19,11 +22,14 @@ def expunge(
     uids: Sequence[int] | None = None,
     *,
     deleted_only: bool = True,
+    keep: bool = True,
 ) -> tuple[int, list[int]]:
-    """Remove messages for good: those with \\Deleted, among `uids` if given. `deleted_only` False removes every
-    one of `uids` (the webmail's and POP3's delete). The mailbox's modseq afterwards and the UIDs removed."""
+    """Remove messages: those with \\Deleted, among `uids` if given. `deleted_only` False removes every one of `uids`
+    (the webmail's and POP3's delete). The mailbox's modseq afterwards and the UIDs removed.
+
+    For UNDELETE_DAYS the owner can have them back; not with `keep` False (older versions of a draft)."""
     state = lock_mailbox(owner_id, mailbox_id)
-    gone = remove_places(tx, state, select_places(mailbox_id, uids, deleted_only=deleted_only))
+    gone = remove_places(tx, state, select_places(mailbox_id, uids, deleted_only=deleted_only), keep=keep)
     save_mailboxes(tx, [state])
     return state.modseq, gone
 
@@ -46,12 +52,14 @@ def select_places(mailbox_id: int, uids: Sequence[int] | None, *, deleted_only: 
     return rows
 
 
-def remove_places(tx: Transaction, state: MailboxState, places: Sequence[Place]) -> list[int]:
-    """Take rows out of a locked mailbox, remember their UIDs as expunged, forget orphaned contents."""
+def remove_places(tx: Transaction, state: MailboxState, places: Sequence[Place], *, keep: bool) -> list[int]:
+    """Take rows out of a locked mailbox, remember their UIDs as expunged; `keep` them restorable, or forget
+    contents that nothing holds any more."""
     if not places:
         return []
     modseq = state.advance()
     uids = [uid for uid, *_ in places]
+    is_kept = keep and keep_places(tx, state.id, uids)
     for start in range(0, len(uids), CHUNK):
         MailboxMessage.objects.filter(mailbox_id=state.id, uid__in=uids[start : start + CHUNK]).delete()
     Expunged.objects.bulk_create(
@@ -59,8 +67,31 @@ def remove_places(tx: Transaction, state: MailboxState, places: Sequence[Place])
     )
     for _, _, flags, size in places:
         state.count(flags, size, -1)
-    forget_messages(tx, [message_id for _, message_id, _, _ in places])
+    if not is_kept:
+        forget_messages(tx, [message_id for _, message_id, _, _ in places])
     return uids
+
+
+_KEEP = """
+    INSERT INTO mailservers_deletedmessage
+        (owner_id, message_id, mailbox_name, flags, keywords, internal_date, deleted_at, clock_s)
+    SELECT b.owner_id, p.message_id, b.name, p.flags, p.keywords, p.internal_date, %s,
+        COALESCE((SELECT elapsed_s FROM mailservers_retentionclock WHERE id = 1), 0)
+    FROM mailservers_mailboxmessage p JOIN mailservers_mailbox b ON b.id = p.mailbox_id
+    WHERE p.mailbox_id = %s AND p.uid IN ({}) ORDER BY p.uid
+"""
+
+
+def keep_places(tx: Transaction, mailbox_id: int, uids: Sequence[int]) -> bool:
+    """Note places that are about to go as deleted, to be restored from; False when that is turned off."""
+    if settings.UNDELETE_DAYS <= 0:
+        return False
+    now = connection.ops.adapt_datetimefield_value(tx.now)
+    with connection.cursor() as cursor:
+        for start in range(0, len(uids), CHUNK):
+            chunk = uids[start : start + CHUNK]
+            cursor.execute(_KEEP.format(", ".join(["%s"] * len(chunk))), [now, mailbox_id, *chunk])
+    return True
 
 
 def forget_messages(tx: Transaction, message_ids: Sequence[int]) -> None:
@@ -69,6 +100,7 @@ def forget_messages(tx: Transaction, message_ids: Sequence[int]) -> None:
     for start in range(0, len(wanted), CHUNK):
         ids = set(wanted[start : start + CHUNK])
         ids -= set(MailboxMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
+        ids -= set(DeletedMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
         ids -= set(QueuedMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
         if not ids:
             continue

@@ -15,7 +15,7 @@ def replace(tx: Transaction, owner_id: int, mailbox_id: int, uid: int, new: Appe
     places = select_places(mailbox_id, [uid])
     if not places:
         raise NoSuchMessage("the message does not exist")
-    remove_places(tx, state, places)
+    remove_places(tx, state, places, keep=False)  # an older version of a draft
     save_mailboxes(tx, [state])
     (outcome,) = write_appends(tx, [new])
     if isinstance(outcome, Exception):

@@ -185,7 +185,8 @@ async def test_new_messages_wait_for_the_next_session(client: Client, connect: C
     assert (await again.command("UIDL 3")).endswith(b".4\r\n")
 
 
-async def test_expunged_by_another(client: Client, inbox: User) -> None:
+async def test_expunged_by_another(client: Client, inbox: User, settings) -> None:
+    settings.UNDELETE_DAYS = 0  # else the octets are still there, and served
     await store.call(expunge, inbox.pk, await store.read(mailbox_id, inbox), [1, 2], deleted_only=False)
     assert (await client.command("RETR 1")).startswith(b"-ERR ")
     assert (await client.command("TOP 1 0")).startswith(b"-ERR ")

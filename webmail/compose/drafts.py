@@ -58,10 +58,11 @@ def replace_draft(tx: Transaction, owner_id: int, new: NewMessage, old_uid: int 
     return drafts_id, placed[0].uid
 
 
-def remove_draft(tx: Transaction, owner_id: int, uid: int) -> None:
-    """Raises `DraftChanged` when it is not there."""
+def remove_draft(tx: Transaction, owner_id: int, uid: int, *, keep: bool = False) -> None:
+    """`keep` it restorable: what the user throws away, but not versions that give way to the next.
+    Raises `DraftChanged` when it is not there."""
     drafts_id = mailbox_for(tx, owner_id, "\\Drafts")
-    if not expunge(tx, owner_id, drafts_id, [uid], deleted_only=False)[1]:
+    if not expunge(tx, owner_id, drafts_id, [uid], deleted_only=False, keep=keep)[1]:
         raise DraftChanged("this draft was changed or sent elsewhere")
 
 

@@ -128,7 +128,7 @@ def discard(request: MailRequest) -> HttpResponse:
     letter = Letter.from_post(request.POST)
     if letter.draft_uid is not None:
         try:
-            store.call_sync(drafts.remove_draft, request.user.pk, letter.draft_uid)
+            store.call_sync(drafts.remove_draft, request.user.pk, letter.draft_uid, keep=True)
         except drafts.DraftChanged:
             pass  # gone already, which is what was asked for
         messages.info(request, "Draft discarded.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from mailservers.store.queries import MailboxRow, list_mailboxes
 from webmail.folders.usage import UsageLine, usage_line
 
@@ -59,6 +61,11 @@ class FolderTree:
 
     folders: tuple[Folder, ...]
     usage: UsageLine | None = None
+
+    @property
+    def undelete_days(self) -> int:
+        """For how long deleted messages can be had back; 0: they are gone at once."""
+        return max(0, settings.UNDELETE_DAYS)
 
     @property
     def special(self) -> list[Folder]:

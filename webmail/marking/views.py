@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -85,6 +86,10 @@ def _count(number: int, what: str = "message") -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def _deleted() -> str:
+    return "deleted" if settings.UNDELETE_DAYS > 0 else "deleted for good"
+
+
 # ---------------------------------------------------------------- the actions
 
 Action = Callable[[MailRequest, Chosen], Done]
@@ -124,7 +129,7 @@ def _move(request: MailRequest, chosen: Chosen) -> Done:
 
 def _erase(request: MailRequest, chosen: Chosen) -> Done:
     erased = store.call_sync(operations.erase, request.user.pk, chosen)
-    return Done(f"{_count(erased)} deleted for good.", left=True)
+    return Done(f"{_count(erased)} {_deleted()}.", left=True)
 
 
 def _undo(request: MailRequest, chosen: Chosen) -> Done:
@@ -139,7 +144,7 @@ def _empty(request: MailRequest, chosen: Chosen) -> Done:
     if folder is None or folder.use not in ("trash", "junk"):
         raise Http404
     erased = store.call_sync(operations.empty, request.user.pk, mailbox_id)
-    return Done(f"{_count(erased)} deleted for good.", left=True)
+    return Done(f"{_count(erased)} {_deleted()}.", left=True)
 
 
 ACTIONS: dict[str, Action] = {

@@ -1,0 +1,80 @@
+"""What a serving process tidies up in the background, in small steps between the mail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import sync_to_async
+
+from mailservers.store.engine import store
+from mailservers.store.retention import LOOK_EVERY_S, STEP, advance_clock, sweep_deleted
+from mailservers.store.soundness import left_over_files
+from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
+
+log = logging.getLogger(__name__)
+
+LEFT_OVER_AFTER_S = 3600.0  # a file that no message names may belong to a transaction still under way
+BETWEEN_STEPS_S = 0.1
+Chore = Callable[[], Awaitable[None]]
+
+
+class Sweeping:
+    """`start()`, and `stop()` before the store is closed."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        deleted = DeletedMail()
+        for chore, every_s, at_once in (
+            (sweep_left_over_files, 3600.0, True),
+            (forget_threads, 24 * 3600.0, False),
+            (deleted.sweep, float(LOOK_EVERY_S), True),
+        ):
+            self._tasks.append(asyncio.create_task(_again_and_again(chore, every_s, at_once), name=chore.__name__))
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+async def _again_and_again(chore: Chore, every_s: float, at_once: bool) -> None:
+    if not at_once:
+        await asyncio.sleep(every_s)
+    while True:
+        try:
+            await chore()
+        except Exception:
+            log.warning("%s failed", chore.__name__, exc_info=True)
+        await asyncio.sleep(every_s)
+
+
+async def sweep_left_over_files() -> None:
+    for path in await sync_to_async(left_over_files, thread_sensitive=False)(LEFT_OVER_AFTER_S):
+        path.unlink(missing_ok=True)
+
+
+async def forget_threads() -> None:
+    """Threads without messages."""
+    for owner_id in await store.read(owners_with_empty_threads):
+        await store.call(forget_empty_threads, owner_id)
+
+
+class DeletedMail:
+    """Moves the retention clock on by the time this process has run, and forgets what has expired."""
+
+    def __init__(self) -> None:
+        self._beat: int | None = None
+        self._last_look = time.monotonic()
+
+    async def sweep(self) -> None:
+        now = time.monotonic()
+        self._beat = await store.call(advance_clock, self._beat, int(now - self._last_look))
+        self._last_look = now
+        gone = STEP
+        while gone == STEP:
+            gone = await store.call(sweep_deleted)
+            await asyncio.sleep(BETWEEN_STEPS_S)  # the mail goes first

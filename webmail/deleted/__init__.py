@@ -1,0 +1,1 @@
+"""Recently deleted: what can still be had back."""
