@@ -58,6 +58,7 @@ CAPABILITIES = (
     "PREVIEW",
     "UIDONLY",
     "INPROGRESS",
+    "COMPRESS=DEFLATE",
 )
 
 
@@ -184,11 +185,28 @@ async def _sign_in(session: Session, user: bytes, password: bytes) -> Reply:
     return Reply("Logged in", capability_text(session))
 
 
+async def compress(session: Session, algorithm: str) -> Reply:
+    """COMPRESS (RFC 4978). What comes in is compressed from here on, as the client waits for the OK; what goes out
+    from behind the OK."""
+    if algorithm != "DEFLATE":
+        raise ImapSyntaxError("Unknown compression algorithm")
+    if session.sink.is_compressed:
+        raise Refusal("COMPRESSIONACTIVE", "DEFLATE is already active", "BAD")
+    session.sink.inflate_input()
+
+    async def begin() -> None:
+        session.sink.deflate_output()
+
+    return Reply("DEFLATE active", then=begin)
+
+
 async def unauthenticate(session: Session, _request: None) -> None:
     """RFC 8437: another user may sign in on this connection. No NO is allowed: what fails ends the session."""
     await session.deselect()
     session.forget_user()
     session.narrow_limits()
+    if session.sink.is_compressed:
+        session.sink.end_compression()  # with the tagged OK, which is all that is still to be written
 
 
 def _count_failure(session: Session) -> None:

@@ -67,6 +67,7 @@ _ROWS = (
     Row("LOGIN", State.NOT_AUTHENTICATED, args.parse_login, access.login),
     Row("AUTHENTICATE", State.NOT_AUTHENTICATED, args.parse_authenticate, access.authenticate_command),
     Row("UNAUTHENTICATE", State.SIGNED_IN, args.parse_nothing, access.unauthenticate),
+    Row("COMPRESS", State.SIGNED_IN, args.parse_compress, access.compress),
     Row("ENABLE", State.SIGNED_IN, args.parse_enable, access.enable),
     Row("NAMESPACE", State.SIGNED_IN, args.parse_nothing, access.namespace),
     Row("IDLE", State.SIGNED_IN, args.parse_nothing, access.idle, is_idle=True),

@@ -1,11 +1,11 @@
 """The IMAP services: 143 with STARTTLS, 993 with TLS from the start (RFC 8314)."""
 
 from mailservers.imap.dialogue import Dialogue
-from mailservers.serving.connection import Connection
+from mailservers.serving.compression import CompressibleConnection
 from mailservers.serving.listener import Context, Service
 
 
-class ImapConnection(Connection):
+class ImapConnection(CompressibleConnection):
     """Moves octets between the transport and a dialogue."""
 
     __slots__ = ("dialogue",)

@@ -24,7 +24,7 @@ from mailservers.formats.imap.sequences import SequenceSet
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PARSERS = [
     arguments.parse_nothing, arguments.parse_login, arguments.parse_authenticate, arguments.parse_enable,
-    arguments.parse_id, arguments.parse_mailbox, parse_select, arguments.parse_create,
+    arguments.parse_compress, arguments.parse_id, arguments.parse_mailbox, parse_select, arguments.parse_create,
     arguments.parse_rename, parse_append, parse_replace, arguments.parse_store, arguments.parse_copy,
     arguments.parse_messages, fetch.parse_fetch, search.parse_search, listing.parse_list, listing.parse_lsub,
     listing.parse_status,

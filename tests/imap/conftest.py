@@ -53,6 +53,9 @@ class Client:
         self.closed = True
         self.arrived.set()
 
+    # Compression is the connection's: see test_compress.
+    is_compressed = False
+
     def pause_reading(self) -> None:
         self.reading = False
 

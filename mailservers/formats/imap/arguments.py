@@ -58,6 +58,14 @@ def parse_authenticate(lexer: Lexer) -> AuthenticateRequest:
     return AuthenticateRequest(mechanism, initial)
 
 
+def parse_compress(lexer: Lexer) -> str:
+    """compress = "COMPRESS" SP algorithm (RFC 4978)"""
+    lexer.sp()
+    algorithm = lexer.atom("an algorithm").decode("ascii").upper()
+    lexer.end()
+    return algorithm
+
+
 def parse_enable(lexer: Lexer) -> tuple[str, ...]:
     """enable = "ENABLE" 1*(SP capability)"""
     names: list[str] = []
