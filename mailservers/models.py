@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 
 class Message(models.Model):
@@ -221,6 +222,8 @@ class QueuedRecipient(models.Model):
     state = models.CharField(max_length=10, choices=RecipientState.choices, default=RecipientState.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt = models.DateTimeField()
+    turn = models.DateTimeField(default=timezone.now)  # the order in which new recipients are sent to (store/turns.py)
+    crashes = models.PositiveSmallIntegerField(default=0)  # runners that died while this was in their hands
     lease_until = models.DateTimeField(null=True)
     lease_token = models.CharField(max_length=32, blank=True)
     last_attempt = models.DateTimeField(null=True)
@@ -229,7 +232,11 @@ class QueuedRecipient(models.Model):
     last_reply = models.TextField(blank=True)  # the remote server's words, or why it was not reached
 
     class Meta:
-        indexes = (models.Index(fields=("state", "next_attempt"), name="recipient_due"),)
+        indexes = (
+            # With what a claim asks of rows it passes over, so that it need not read them.
+            models.Index(fields=("state", "next_attempt", "domain", "lease_until"), name="recipient_due"),
+            models.Index(fields=("state", "turn", "next_attempt", "domain", "lease_until"), name="recipient_turn"),
+        )
 
 
 class DeliveryEvent(models.Model):

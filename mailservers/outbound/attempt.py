@@ -44,6 +44,7 @@ class Attempt:
         self.job = job
         self.was_reached = False  # a host of the domain greeted us
         self.delivery: Delivery | None = None  # to be written with the outcomes: the recipients are ours
+        self.trouble: Outcome | None = None  # no host of the domain could be spoken to, for now
         self.is_recording = False  # set by the runner
         self._resolver = resolver
         self._signer = signer
@@ -68,6 +69,7 @@ class Attempt:
                 outcomes = await self._try_hosts()
         except Unreachable as error:
             outcomes = [error.outcome()] * len(self.job.recipients)
+            self.trouble = outcomes[0] if error.temporary and not self.was_reached else None
         except TimeoutError:
             outcomes = self._put_off("the attempt took too long", "4.4.7")
         except Exception:

@@ -15,17 +15,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Min, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 
 from accounts.models import Domain
 from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.store.content import read_messages
-from mailservers.store.transaction import Transaction
+from mailservers.store.events import Step
+from mailservers.store.transaction import Event, Transaction
 
 CANDIDATES = 400  # rows looked at in one claim
 CHUNK = 500  # values in one IN (...)
 SMALL_OCTETS = 16 * 1024  # messages up to this size are read with the claim
+MAX_CRASHES = 3
 UNKNOWN_DOMAIN = 2  # times QUEUE_DESTINATION_START: messages claimed at first of a domain not in use
 MAX_RECIPIENTS = 100  # in one transaction: what every host must take (RFC 5321 4.5.3.1.8)
 OPEN_STATES = (RecipientState.QUEUED, RecipientState.DEFERRED)  # to be sent by a runner
@@ -73,13 +75,34 @@ def claim(tx: Transaction, token: str, limit: int, allowance: Mapping[str, int])
         return []
     due = _lockable(_due(tx.now)).filter(queued_id__in={queued_id for queued_id, _ in groups})
     recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {group: [] for group in groups}
-    columns = ("queued_id", "domain", "id", "address", "notify", "orcpt")
-    for queued_id, domain, pk, address, notify, orcpt in due.order_by("id").values_list(*columns):
+    for queued_id, domain, *claimed in due.order_by("id").values_list(*_RECIPIENT_COLUMNS):
         chosen = recipients.get((queued_id, domain))
         if chosen is not None and len(chosen) < MAX_RECIPIENTS:
-            chosen.append(ClaimedRecipient(pk, address, DsnRequest(notify, orcpt)))
+            chosen.append(_claimed(*claimed))
     _lease(tx, token, [recipient.id for chosen in recipients.values() for recipient in chosen])
     return _jobs(token, recipients)
+
+
+def claim_recipients(tx: Transaction, token: str, ids: Sequence[int]) -> list[Job]:
+    """Lease these recipients, which the caller has found due in the same transaction."""
+    rows = _lockable(QueuedRecipient.objects.filter(id__in=ids))
+    recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {}
+    for queued_id, domain, *claimed in rows.order_by("id").values_list(*_RECIPIENT_COLUMNS):
+        recipients.setdefault((queued_id, domain), []).append(_claimed(*claimed))
+    _lease(tx, token, ids)
+    return _jobs(token, recipients)
+
+
+def due_of_domain(now: datetime, domain: str) -> QuerySet[QueuedRecipient]:
+    """The recipients of a domain that may be claimed now."""
+    return _lockable(_due(now).filter(domain=domain))
+
+
+_RECIPIENT_COLUMNS = ("queued_id", "domain", "id", "address", "notify", "orcpt")
+
+
+def _claimed(pk: int, address: str, notify: str, orcpt: str) -> ClaimedRecipient:
+    return ClaimedRecipient(pk, address, DsnRequest(notify, orcpt))
 
 
 def _lease(tx: Transaction, token: str, ids: Sequence[int]) -> None:
@@ -99,17 +122,19 @@ def _free(now: datetime) -> Q:
 
 def _lockable(rows: QuerySet[QueuedRecipient]) -> QuerySet[QueuedRecipient]:
     """Locked rows are another runner's claim under way; SQLite has one writer and ignores this."""
-    return rows.select_for_update(skip_locked=True)
+    return rows.select_for_update(skip_locked=True, of=("self",))
 
 
 def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tuple[int, str]]:
-    """(queued message, domain) of the groups to claim. Each state is asked for alone, along the index."""
+    """(queued message, domain) of the groups to claim: new ones in the order of their senders' turns, those tried
+    before in the order in which they are due. Each state is asked for alone, along its index."""
     full = [domain for domain, room in allowance.items() if room <= 0]
     rows: list[tuple[datetime, int, int, str]] = []
     for state in OPEN_STATES:
         due = _lockable(QueuedRecipient.objects.filter(_free(now), state=state, next_attempt__lte=now))
         due = due.exclude(domain__in=full) if full else due
-        rows += due.order_by("next_attempt").values_list("next_attempt", "id", "queued_id", "domain")[:CANDIDATES]
+        order = "turn" if state == RecipientState.QUEUED else "next_attempt"
+        rows += due.order_by(order).values_list(order, "id", "queued_id", "domain")[:CANDIDATES]
     unknown = settings.QUEUE_DESTINATION_START * UNKNOWN_DOMAIN
     room = dict(allowance)
     chosen: list[tuple[int, str]] = []
@@ -153,15 +178,28 @@ def renew(tx: Transaction, tokens: Iterable[str]) -> None:
     QueuedRecipient.objects.filter(lease_token__in=list(tokens)).update(lease_until=lease_until)
 
 
-def release_runners(tx: Transaction, runner_ids: Iterable[str]) -> int:
+def release_runners(tx: Transaction, runner_ids: Iterable[str], *, have_died: bool = True) -> int:
     """Whoever comes next may claim, at once, what these runners had claimed; how many recipients that is.
 
-    For runners that are dead, and for one that has stopped."""
+    For runners that are dead, and for one that has stopped. A message that was in the hands of MAX_CRASHES runners
+    that died may be what kills them: it is set aside, for an administrator to look at."""
     released = 0
     for runner_id in runner_ids:
         held = QueuedRecipient.objects.filter(lease_token__startswith=f"{runner_id}.")
+        if have_died:
+            held.update(crashes=F("crashes") + 1)
+            suspects = held.filter(crashes__gte=MAX_CRASHES, state__in=OPEN_STATES)
+            _set_aside(tx, list(suspects.values_list("id", flat=True)))
         released += held.update(lease_until=None, lease_token="")
     return released
+
+
+def _set_aside(tx: Transaction, ids: Sequence[int]) -> None:
+    text = f"Set aside: the server ended {MAX_CRASHES} times while it was sending this message"
+    rows = QueuedRecipient.objects.filter(id__in=ids)
+    for trace_id, sender, address in rows.values_list("queued__trace_id", "queued__reverse_path", "address"):
+        tx.events.append(Event(trace_id, Step.HELD, "temporary", sender, address, detail=text))
+    rows.update(state=RecipientState.HELD, last_reply=text)
 
 
 def next_due(now: datetime, blocked: Collection[str]) -> datetime | None:

@@ -21,11 +21,13 @@ from django.utils import timezone
 from mailservers.outbound.attempt import LARGE_AT_ONCE, Attempt
 from mailservers.outbound.destinations import Destinations
 from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
+from mailservers.outbound.outcomes import Outcome
 from mailservers.outbound.pool import SessionPool
 from mailservers.outbound.presence import Presence
 from mailservers.outbound.resolve import MailResolver
 from mailservers.outbound.results import Attempted, record
 from mailservers.outbound.signing import Signer
+from mailservers.outbound.suspending import suspend
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
@@ -62,7 +64,7 @@ class QueueRunner:
         hub.attach()
         hub.watch_events(self._on_event)
         self._loops = [
-            asyncio.create_task(self._run(presence.runner_id), name="queue runner"),
+            asyncio.create_task(self._run(), name="queue runner"),
             asyncio.create_task(self._renew(), name="queue leases"),
         ]
 
@@ -81,7 +83,7 @@ class QueueRunner:
         await asyncio.gather(*self._attempts, return_exceptions=True)
         await self._pool.close()
         if self._presence is not None:
-            if await self._release_runners([self._presence.runner_id]):
+            if await self._release_runners([self._presence.runner_id], have_died=False):
                 self._presence.leave()
             self._presence = None
 
@@ -99,9 +101,9 @@ class QueueRunner:
             for runner_id in dead:
                 presence.bury(runner_id)
 
-    async def _release_runners(self, runner_ids: list[str]) -> bool:
+    async def _release_runners(self, runner_ids: list[str], *, have_died: bool = True) -> bool:
         try:
-            await store.call(release_runners, runner_ids)
+            await store.call(release_runners, runner_ids, have_died=have_died)
         except StoreError as error:
             log.warning("leases were not released, and run out by themselves: %s", error)
             return False
@@ -109,11 +111,11 @@ class QueueRunner:
 
     # ------------------------------------------------------------ claiming
 
-    async def _run(self, runner_id: str) -> None:
+    async def _run(self) -> None:
         while True:
             self._wake.clear()
             try:
-                pause_s = await self._fill(runner_id)
+                pause_s = await self._fill()
             except StoreError:
                 pause_s = settings.QUEUE_POLL_S
             except Exception:
@@ -125,17 +127,21 @@ class QueueRunner:
             except TimeoutError:
                 pass
 
-    async def _fill(self, runner_id: str) -> float:
+    async def _fill(self) -> float:
         """Begin what there is room for, and claim more, until nothing is due; how long to sleep, in seconds."""
         self._begin_ready()
         while (wanted := self._destinations.wanted()) > 0:
-            token = f"{runner_id}.{next(self._numbers)}"
-            jobs = await store.call(claim, token, wanted, self._destinations.allowance())
+            jobs = await store.call(claim, self._token(), wanted, self._destinations.allowance())
             self._destinations.add(jobs)
             self._begin_ready()
             if not jobs:
                 return await self._until_due()
         return settings.QUEUE_POLL_S
+
+    def _token(self) -> str:
+        """Of one claim alone; tells whose it is."""
+        assert self._presence is not None
+        return f"{self._presence.runner_id}.{next(self._numbers)}"
 
     def _begin_ready(self) -> None:
         for job in self._destinations.ready():
@@ -171,6 +177,16 @@ class QueueRunner:
         attempt.let_go()
         await self._record(Attempted(attempt.job, outcomes, attempt.delivery))
         attempt.is_recording = False
+        if attempt.trouble is not None:
+            await self._suspend(attempt.job.domain, attempt.trouble)
+
+    async def _suspend(self, domain: str, trouble: Outcome) -> None:
+        """Nobody answers for the domain: what else waits for it is put off."""
+        try:
+            while await store.call(suspend, self._token(), domain, trouble):
+                pass
+        except StoreError as error:
+            log.warning("the queue of %s was not put off: %s", domain, error)
 
     async def _record(self, attempted: Attempted) -> None:
         """What happened must be written down: without it, the message is sent again."""

@@ -25,6 +25,7 @@ class Step:
     FAILED = "failed"  # given up
     BOUNCED = "bounced"  # the sender was told
     CANCELLED = "cancelled"  # taken out of the queue
+    HELD = "held"  # set aside until an administrator decides
 
 
 def new_trace_id() -> str:

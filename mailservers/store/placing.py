@@ -31,6 +31,7 @@ from mailservers.store.inserting import execute_rows, insert
 from mailservers.store.quota import Account, lock_accounts, save_usage, take
 from mailservers.store.threads import Newcomer, assign_threads
 from mailservers.store.transaction import Event, Transaction
+from mailservers.store.turns import take_turn
 
 MAX_KEYWORDS = 200  # different ones in a mailbox
 
@@ -446,7 +447,7 @@ _QUEUED_COLUMNS = (
 )  # fmt: skip
 _RECIPIENT_COLUMNS = (
     "queued_id", "address", "domain", "state", "attempts", "next_attempt", "lease_token", "last_reply", "notify",
-    "orcpt",
+    "orcpt", "turn", "crashes",
 )  # fmt: skip
 
 
@@ -469,6 +470,7 @@ def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
             pk, address, address.rpartition("@")[2].lower(),
             RecipientState.HELD if entry.hold else RecipientState.QUEUED, 0, entry.not_before or tx.now, "", "",
             entry.requests.get(address, NOTHING_ASKED).notify, entry.requests.get(address, NOTHING_ASKED).orcpt,
+            take_turn(entry.sender_id or entry.reverse_path, tx.now), 0,
         )
         for pk, (_, entry) in zip(ids, entries, strict=True)
         for address in entry.recipients

@@ -8,6 +8,7 @@ import datetime
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -15,17 +16,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
 from mailservers.models import QueuedMessage
+from mailservers.outbound.leases import Job, claim
+from mailservers.outbound.outcomes import Outcome
+from mailservers.outbound.results import Attempted, write_results
 from mailservers.outbound.runner import QueueRunner
 from mailservers.store.changes import hub
 from mailservers.store.content import prepare
 from mailservers.store.engine import store
-from mailservers.store.events import Step, new_trace_id
+from mailservers.store.events import Step, new_trace_id, write_events
 from mailservers.store.placing import Delivery, QueueEntry, deliver
-from mailservers.store.transaction import Event
+from mailservers.store.transaction import Event, Transaction
 
 MESSAGE = (
     b"Return-Path: <anna@harbour.test>\r\n"
@@ -125,3 +130,31 @@ def named_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSL
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "both.pem")
     return context, directory / "authority.pem"
+
+
+class Clock:
+    """Runs operations at a moment of its own, as the store does, and counts the tokens."""
+
+    def __init__(self, now: datetime.datetime) -> None:
+        self.now = now
+        self.number = 0
+
+    def run(self, operation: Callable[..., Any], *args: Any) -> Any:
+        tx = Transaction(self.now)
+        with transaction.atomic():
+            result = operation(tx, *args)
+            write_events(tx)
+        return result
+
+    def claim(self, limit: int = 100, runner: str = "r", **allowance: int) -> list[Job]:
+        self.number += 1
+        return self.run(claim, f"{runner}.{self.number}", limit, {k.replace("_", "."): v for k, v in allowance.items()})
+
+    def record(self, job: Job, outcome: Outcome, **by_local_part: Outcome) -> None:
+        chosen = {r.id: by_local_part.get(r.address.partition("@")[0], outcome) for r in job.recipients}
+        self.run(write_results, [Attempted(job, chosen)])
+
+
+@pytest.fixture
+def clock(mail: None) -> Clock:
+    return Clock(timezone.now() + datetime.timedelta(seconds=60))

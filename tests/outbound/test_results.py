@@ -5,23 +5,20 @@ from __future__ import annotations
 import email
 import email.policy
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
-import pytest
-from django.db import transaction
-from django.utils import timezone
-
 from accounts.models import User
 from mailservers.models import DeliveryEvent, MailboxMessage, Message, QueuedMessage, QueuedRecipient
-from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
+from mailservers.outbound.leases import next_due, release_runners, renew
 from mailservers.outbound.outcomes import Outcome, Result
 from mailservers.outbound.queue import cancel, list_queue, queue_totals, retry_now
-from mailservers.outbound.results import Attempted, pause_after, write_results
+from mailservers.outbound.results import pause_after
 from mailservers.store.content import read_message
-from mailservers.store.events import Step, write_events
-from mailservers.store.transaction import Transaction
+from mailservers.store.events import Step
+
+from .conftest import Clock
 
 Enqueue = Callable[..., QueuedMessage]
 
@@ -30,34 +27,6 @@ NO_USER = Outcome(Result.FAILED, "5.1.1", "550 5.1.1 no such user", "refused", "
 LATER = Outcome(
     Result.DEFERRED, "4.4.1", "", "mx.remote.test [192.0.2.1]: no connection", "mx.remote.test", "192.0.2.1"
 )
-
-
-class Clock:
-    """Runs operations at a moment of its own, as the store does, and counts the tokens."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-        self.number = 0
-
-    def run(self, operation: Callable[..., Any], *args: Any) -> Any:
-        tx = Transaction(self.now)
-        with transaction.atomic():
-            result = operation(tx, *args)
-            write_events(tx)
-        return result
-
-    def claim(self, limit: int = 100, runner: str = "r", **allowance: int) -> list[Job]:
-        self.number += 1
-        return self.run(claim, f"{runner}.{self.number}", limit, {k.replace("_", "."): v for k, v in allowance.items()})
-
-    def record(self, job: Job, outcome: Outcome, **by_local_part: Outcome) -> None:
-        chosen = {r.id: by_local_part.get(r.address.partition("@")[0], outcome) for r in job.recipients}
-        self.run(write_results, [Attempted(job, chosen)])
-
-
-@pytest.fixture
-def clock(mail: None) -> Clock:
-    return Clock(timezone.now() + timedelta(seconds=60))
 
 
 def steps(trace_id: str) -> list[str]:
