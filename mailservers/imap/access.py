@@ -59,6 +59,7 @@ CAPABILITIES = (
     "UIDONLY",
     "INPROGRESS",
     "COMPRESS=DEFLATE",
+    "NOTIFY",
 )
 
 

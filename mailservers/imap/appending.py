@@ -35,6 +35,7 @@ async def append_command(session: Session, request: AppendRequest) -> Reply:
     target = await target_mailbox(session, request.mailbox)
     messages = [await _prepare(session, message) for message in request.messages]
     placed = await store.call(append, Append(session.user_id, target.id, messages))
+    session.made(target.id, [place.uid for place in placed], len(placed))
     return Reply("APPEND completed", _appenduid(placed))
 
 
@@ -52,8 +53,9 @@ async def replace_command(session: Session, request: ReplaceRequest, by_uid: boo
         placed = await store.call(replace, selected.owner_id, selected.mailbox_id, uids[0], new)
     except NoSuchMessage as error:
         raise Refusal("EXPUNGEISSUED", "The message to be replaced no longer exists") from error
+    session.made(target.id, [placed.uid], 1)
     session.untagged(b"OK [%b] Replacement message ready" % _appenduid([placed]))
-    await session.announce(expunge=True, ask=True)
+    await session.announce(expunge=True, ask=True, own=True)
     return Reply("REPLACE completed", highest_modseq(session))
 
 

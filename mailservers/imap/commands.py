@@ -20,11 +20,13 @@ from mailservers.formats.imap.appending import parse_append, parse_replace
 from mailservers.formats.imap.fetch import parse_fetch
 from mailservers.formats.imap.lexer import Lexer
 from mailservers.formats.imap.listing import parse_list, parse_lsub, parse_status
+from mailservers.formats.imap.notify import parse_notify
 from mailservers.formats.imap.quotas import parse_getquota, parse_setquota
 from mailservers.formats.imap.reader import Command
 from mailservers.formats.imap.search import parse_search
 from mailservers.formats.imap.selecting import parse_select
-from mailservers.imap import access, appending, fetching, listing, mailboxes, messages, quotas, searching
+from mailservers.imap import access, appending, fetching, listing, mailboxes, messages, notifying, quotas, searching
+from mailservers.imap.notifying import announce_all
 from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
 from mailservers.imap.session import Session
 
@@ -70,6 +72,7 @@ _ROWS = (
     Row("COMPRESS", State.SIGNED_IN, args.parse_compress, access.compress),
     Row("ENABLE", State.SIGNED_IN, args.parse_enable, access.enable),
     Row("NAMESPACE", State.SIGNED_IN, args.parse_nothing, access.namespace),
+    Row("NOTIFY", State.SIGNED_IN, parse_notify, notifying.notify_command),
     Row("IDLE", State.SIGNED_IN, args.parse_nothing, access.idle, is_idle=True),
     Row("SELECT", State.SIGNED_IN, parse_select, mailboxes.select),
     Row("EXAMINE", State.SIGNED_IN, parse_select, partial(mailboxes.select, read_only=True)),
@@ -164,10 +167,10 @@ _STATE_TEXTS = {
 
 async def _announce_after(session: Session, row: Row | None) -> None:
     """Changes are told before the tagged response; a failure to look is no failure of the command."""
-    if session.selected is None:
+    if session.selected is None and session.notifier is None:
         return
     try:
-        await session.announce(expunge=row is not None and row.expunge)
+        await announce_all(session, expunge=row is not None and row.expunge)
     except (Disconnect, ConnectionResetError):
         raise
     except Exception:

@@ -9,6 +9,7 @@ idle connection is this object, a reader and a session. States:
     asking     working, and the command wants a line from the client (AUTHENTICATE)
     idling     no task, ``session.idle_tag`` set (RFC 9051 section 6.3.13): the next line ends it; a hint of
                changes starts a task that tells them
+    listening  waiting, and NOTIFY was given (RFC 5465): a hint of changes starts a task that tells them
     ending     BYE was said; nothing is read any more
 
 No socket here: what is needed of one is `session.Sink`.
@@ -26,6 +27,7 @@ from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.imap.reader import BEFORE_LOGIN, Command, CommandReader, Continue, Fatal, Rejected, after_login
 from mailservers.imap import access
 from mailservers.imap.commands import run, tagged
+from mailservers.imap.notifying import announce_all
 from mailservers.imap.replies import Disconnect
 from mailservers.imap.session import Session, Sink
 
@@ -43,7 +45,7 @@ class _IdleEnd:
 
 
 class _Changes:
-    """An idling client has changes to be told of."""
+    """A client that idles, or gave NOTIFY, has changes to be told of."""
 
 
 _CHANGES = _Changes()
@@ -112,7 +114,7 @@ class Dialogue:
     def lost(self) -> None:
         """The connection is gone. A command in hand goes on until it wants to send."""
         self._ending = True
-        self.session.drop_selected()
+        self.session.stop_listening()
         if self._line_wanted is not None and not self._line_wanted.done():
             self._line_wanted.set_exception(ConnectionResetError())
 
@@ -154,21 +156,21 @@ class Dialogue:
                 self._end(None)
         elif isinstance(work, _IdleEnd):
             tag, session.idle_tag = session.idle_tag, None
-            await session.announce(expunge=True)
+            await announce_all(session, expunge=True)
             if work.line.upper() == b"DONE":
                 tagged(session, tag, "OK", None, "IDLE completed")
             else:
                 tagged(session, tag, "BAD", None, "Expected DONE")
             await session.flush()
         else:
-            await session.announce(expunge=True)
+            await announce_all(session, expunge=session.idle_tag is not None or not session.delays_expunges)
             await session.flush()
 
     def _next_work(self) -> _Work | None:
         """What is to be done next; what needs no task is done here."""
         session = self.session
         if session.idle_tag is not None:
-            if session.selected is not None and session.selected.hinted > session.selected.seen_modseq:
+            if session.has_news:
                 return _CHANGES
             line = self.reader.next_line()
             if isinstance(line, bytes):
@@ -181,7 +183,7 @@ class Dialogue:
             if isinstance(event, Command):
                 return event
             if event is None:
-                return None
+                return _CHANGES if session.has_news else None
             self._simple(event)
         return None
 
@@ -209,7 +211,7 @@ class Dialogue:
         if text is not None:
             self.session.untagged(b"BYE " + text.encode("ascii", "replace"))
         self.session.send()
-        self.session.drop_selected()
+        self.session.stop_listening()
         if self._line_wanted is not None and not self._line_wanted.done():
             self._line_wanted.set_exception(ConnectionResetError())
         self.sink.close()
@@ -217,7 +219,7 @@ class Dialogue:
     # ------------------------------------------------------------ for the session
 
     def _on_change(self) -> None:
-        if self._task is None and self.session.idle_tag is not None and not self._ending:
+        if self._task is None and self.session.has_news and not self._ending:
             self._begin()
 
     def _widen_limits(self) -> None:

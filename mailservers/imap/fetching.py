@@ -25,7 +25,7 @@ from mailservers.formats.imap.fetch import (
     FetchRequest,
     Partial,
 )
-from mailservers.formats.imap.sequences import ranges_of
+from mailservers.formats.imap.sequences import SequenceSet, ranges_of
 from mailservers.formats.imap.writer import literal, string
 from mailservers.imap.large_messages import LARGE_OCTETS, large_messages
 from mailservers.imap.messages import chosen_uids
@@ -132,11 +132,28 @@ async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -
     if request.vanished and request.changed_since is not None:
         ranges = ranges_of(uids) if request.messages.saved else request.messages.resolve(selected.uid_next - 1)
         await tell_vanished(session, request.changed_since, ranges)
+    found, unknown_encoding = await _answer(session, plan, uids, request.changed_since)
+    if unknown_encoding:
+        raise Refusal("UNKNOWN-CTE", "A part's transfer encoding is unknown")
+    if found < len(uids) and not by_uid and request.changed_since is None:
+        return Reply("Some of the messages no longer exist", b"EXPUNGEISSUED")
+    return Reply("FETCH completed")
+
+
+async def fetch_new(session: Session, items: tuple[FetchItem, ...], uids: Sequence[int]) -> None:
+    """FETCH responses that nobody asked for: of messages that have come (RFC 5465 section 5.2)."""
+    plan = Plan(FetchRequest(SequenceSet(()), items), not session.uidonly)
+    await _answer(session, plan, array("I", uids), None)
+
+
+async def _answer(session: Session, plan: Plan, uids: array[int], changed_since: int | None) -> tuple[int, bool]:
+    """The responses for messages of the view: how many were found, and whether a part could not be decoded."""
+    selected = session.mailbox
     unknown_encoding = False
     found = 0
     for start in range(0, len(uids), ROWS):
         chunk = uids[start : start + ROWS]
-        rows, values = await store.read(_read, selected.mailbox_id, chunk, plan, request.changed_since)
+        rows, values = await store.read(_read, selected.mailbox_id, chunk, plan, changed_since)
         found += len(rows)
         marked = await _mark_seen(selected, rows) if plan.sets_seen and not selected.read_only else {}
         while rows:
@@ -145,11 +162,7 @@ async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -
             await session.flush()
             rows = rows[len(values) :]
             values = await store.read(_contents, plan.content, rows) if rows and plan.content else []
-    if unknown_encoding:
-        raise Refusal("UNKNOWN-CTE", "A part's transfer encoding is unknown")
-    if found < len(uids) and not by_uid and request.changed_since is None:
-        return Reply("Some of the messages no longer exist", b"EXPUNGEISSUED")
-    return Reply("FETCH completed")
+    return found, unknown_encoding
 
 
 async def _mark_seen(selected: Selected, rows: Sequence[Row]) -> dict[int, FlagRow]:

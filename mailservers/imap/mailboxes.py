@@ -7,7 +7,7 @@ from mailservers.formats.imap.arguments import SPECIAL_USES, CreateRequest, Rena
 from mailservers.formats.imap.selecting import SelectRequest
 from mailservers.formats.imap.writer import flag_list
 from mailservers.formats.imap.writer import mailbox as mailbox_text
-from mailservers.imap.listing import list_line
+from mailservers.imap.listing import list_line, superiors
 from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import resynchronise
@@ -121,12 +121,14 @@ async def create(session: Session, request: CreateRequest) -> Reply:
     if use and any(box.special_use == use for box in await store.read(list_mailboxes, session.user_id)):
         raise Refusal("USEATTR", "Another mailbox has that special use")
     mailbox_id = await store.call(create_mailbox, session.user_id, name, use)
+    session.named(*superiors(normal_name(name)), normal_name(name))
     return Reply("CREATE completed", b"MAILBOXID (%b)" % mailbox_object_id(mailbox_id))
 
 
 async def delete(session: Session, name: str) -> None:
     """DELETE. The selected mailbox is deselected first."""
     await store.call(delete_mailbox, session.user_id, name)
+    session.named(normal_name(name))
     selected = session.selected
     if selected is not None and selected.name == normal_name(name):
         session.drop_selected()
@@ -137,6 +139,7 @@ async def rename(session: Session, request: RenameRequest) -> None:
     """RENAME. IMAP4rev2 clients are told the old name (RFC 9051 section 6.3.9.7)."""
     await store.call(rename_mailbox, session.user_id, request.old, request.new.removesuffix(SEPARATOR))
     old, new = normal_name(request.old), normal_name(request.new.removesuffix(SEPARATOR))
+    session.named(old, new)
     if old == "INBOX":
         return
     selected = session.selected
@@ -149,10 +152,12 @@ async def rename(session: Session, request: RenameRequest) -> None:
 
 async def subscribe(session: Session, name: str) -> None:
     await store.call(set_subscribed, session.user_id, name)
+    session.named(normal_name(name))
 
 
 async def unsubscribe(session: Session, name: str) -> None:
     await store.call(set_subscribed, session.user_id, name, False)
+    session.named(normal_name(name))
 
 
 async def target_mailbox(session: Session, name: str) -> MailboxRow:

@@ -106,6 +106,7 @@ async def copy_command(session: Session, request: CopyRequest, by_uid: bool = Fa
     uids = chosen_uids(session, request.messages, by_uid)
     target = await target_mailbox(session, request.mailbox)
     copied = await store.call(copy, selected.owner_id, selected.mailbox_id, uids, target.id)
+    session.made(target.id, copied.target_uids, 1)
     if len(copied.source_uids) < len(uids) and not by_uid:
         # RFC 2180 section 4.4: what was still there has been copied.
         return Reply("Some of the messages no longer exist", _copyuid(copied) or b"EXPUNGEISSUED")
@@ -122,7 +123,8 @@ async def move_command(session: Session, request: CopyRequest, by_uid: bool = Fa
     code = _copyuid(moved)
     if code is not None:
         session.untagged(b"OK [%b] Moved" % code)
-    await session.announce(expunge=True)
+    session.made(target.id, moved.target_uids, 1)
+    await session.announce(expunge=True, own=True)
     return Reply("MOVE completed", highest_modseq(session) if code is not None else None)
 
 
@@ -154,7 +156,7 @@ async def _expunge(session: Session, uids: Sequence[int] | None) -> Reply:
     selected = session.mailbox
     require_writable(session)
     _, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
-    await session.announce(expunge=True, ask=bool(gone))
+    await session.announce(expunge=True, ask=bool(gone), own=True)
     return Reply("EXPUNGE completed", highest_modseq(session) if gone else None)
 
 

@@ -16,7 +16,7 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
@@ -30,8 +30,12 @@ from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagRow, FlagsStored
 from mailservers.store.mailboxes import claim_recent
-from mailservers.store.queries import changes_since
+from mailservers.store.queries import ChangesSince, changes_since
 from mailservers.store.transaction import Change
+
+if TYPE_CHECKING:
+    from mailservers.formats.imap.fetch import FetchItem
+    from mailservers.imap.notifying import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -88,13 +92,16 @@ class Selected:
         "keywords",
         "mailbox_id",
         "name",
+        "own_new",
         "owner_id",
         "read_only",
         "recent_unclaimed",
         "seen_modseq",
+        "to_fetch",
         "told",
         "uid_next",
         "uid_validity",
+        "untold_marks",
         "view",
     )
 
@@ -113,6 +120,9 @@ class Selected:
         self.first_recent = 0  # UIDs from here on are \Recent in this session; 0: none are (IMAP4rev2)
         self.recent_unclaimed = False  # \Recent messages came that other sessions could still see as such
         self.keywords: frozenset[str] = frozenset()  # told to the client in FLAGS
+        self.untold_marks: int | None = None  # NOTIFY left marks untold from this mod-sequence on
+        self.to_fetch: list[int] = []  # new messages that NOTIFY wants fetched
+        self.own_new: set[int] = set()  # new messages that the client itself made
         self.told: dict[int, int] | None = None  # uid -> modseq of marks this command has sent
 
     @property
@@ -146,18 +156,23 @@ class Session:
         "_out",
         "bad_commands",
         "condstore",
+        "delays_expunges",
         "failed_logins",
         "forget_input",
         "identity",
         "idle_tag",
         "narrow_limits",
+        "new_items",
         "next_line",
+        "notifier",
         "on_change",
         "qresync",
         "saved",
         "selected",
         "sink",
         "tag",
+        "tells_marks",
+        "tells_new",
         "told_progress_at",
         "uidonly",
         "utf8",
@@ -173,6 +188,12 @@ class Session:
         self.qresync = False  # ENABLE QRESYNC: VANISHED for EXPUNGE (RFC 7162 section 3.2.10)
         self.uidonly = False  # ENABLE UIDONLY: no message numbers (RFC 9586)
         self.told_progress_at = 0.0  # when the command in hand began, or last told how far it is
+        # NOTIFY (RFC 5465): None until it is given; what of the selected mailbox is told, and when.
+        self.notifier: Notifier | None = None
+        self.tells_new = True  # new and expunged messages
+        self.tells_marks = True
+        self.delays_expunges = False  # even between commands
+        self.new_items: tuple[FetchItem, ...] = ()  # fetched of new messages
         self.saved: array[int] | None = None  # UIDs of SEARCH RETURN (SAVE), for "$"
         self.idle_tag: bytes | None = None  # the tag of IDLE, while it lasts
         self.tag = b""  # of the command in hand
@@ -214,6 +235,11 @@ class Session:
         if self.identity is not None:
             self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
 
+    async def flush_some(self) -> None:
+        """Send what has piled up."""
+        if self.pending >= FLUSH_LINES:
+            await self.flush()
+
     async def progress(self, done: int, goal: int) -> None:
         """A long command has done so much: say so every PROGRESS_EVERY_S (RFC 9585), and see that the client is
         still there."""
@@ -238,8 +264,51 @@ class Session:
     def forget_user(self) -> None:
         """All that was said and enabled since the greeting, but for TLS, is undone (RFC 8437 section 3)."""
         self.drop_selected()
+        self.end_notify()
         self.identity = None
         self.utf8 = self.condstore = self.qresync = self.uidonly = False
+
+    # ------------------------------------------------------------ NOTIFY
+
+    def end_notify(self) -> None:
+        """Back to how a session is before its first NOTIFY."""
+        if self.notifier is not None:
+            self.notifier.close()
+        self.notifier = None
+        self.tells_new = self.tells_marks = True
+        self.delays_expunges = False
+        self.new_items = ()
+
+    def stop_listening(self) -> None:
+        """The session ends."""
+        self.drop_selected()
+        self.end_notify()
+
+    def made(self, mailbox_id: int, uids: Iterable[int], steps: int) -> None:
+        """The client itself put messages into a mailbox, which took so many mod-sequences: that is no news to it."""
+        if self.selected is not None and self.selected.mailbox_id == mailbox_id:
+            if self.new_items:
+                self.selected.own_new.update(uids)
+        elif self.notifier is not None:
+            self.notifier.own_steps[mailbox_id] = self.notifier.own_steps.get(mailbox_id, 0) + steps
+
+    def named(self, *names: str) -> None:
+        """The client itself made, renamed, removed or (un)subscribed these mailboxes."""
+        if self.notifier is not None:
+            self.notifier.own_names.update(names)
+
+    @property
+    def has_news(self) -> bool:
+        """Something may be said now, though no command asks for it."""
+        if self.idle_tag is None and self.notifier is None:
+            return False
+        selected = self.selected
+        if selected is not None and self.tells_new:
+            if selected.hinted > selected.seen_modseq:
+                return True
+            if selected.view.gone and not self.delays_expunges:
+                return True
+        return self.notifier is not None and self.notifier.pending
 
     # ------------------------------------------------------------ selecting
 
@@ -273,19 +342,26 @@ class Session:
 
     # ------------------------------------------------------------ announcing
 
-    async def announce(self, expunge: bool, ask: bool = False) -> None:
+    async def announce(self, expunge: bool, ask: bool = False, own: bool = False) -> None:
         """Tell the client what changed in the selected mailbox. ``expunge``: EXPUNGE may be sent; ``ask``: look
-        even without a hint. Raises Disconnect where the mailbox is gone."""
+        even without a hint; ``own``: the client's command expunged, which it hears of whatever NOTIFY said.
+        Raises Disconnect where the mailbox is gone."""
         selected = self.selected
         if selected is None:
             return
+        if not self.tells_new:
+            if own:
+                await self._changes(selected, selected.seen_modseq)
+                self._announce_expunged(selected)
+            selected.told = None
+            return
         hinted = selected.hinted
+        since = selected.seen_modseq
+        if self.tells_marks and selected.untold_marks is not None:
+            since, selected.untold_marks, ask = selected.untold_marks, None, True
         if ask or hinted > selected.seen_modseq:
-            changes = await store.read(changes_since, selected.mailbox_id, selected.seen_modseq)
-            if changes is None:
-                raise Disconnect("The selected mailbox was deleted")
+            changes = await self._changes(selected, since)
             expunged = set(changes.expunged)
-            selected.view.mark_gone(expunged)
             if expunge:
                 self._announce_expunged(selected)
             rows = [row for row in changes.rows if row.uid not in expunged]
@@ -300,6 +376,14 @@ class Session:
         elif expunge:
             self._announce_expunged(selected)
         selected.told = None
+
+    @staticmethod
+    async def _changes(selected: Selected, since: int) -> ChangesSince:
+        changes = await store.read(changes_since, selected.mailbox_id, since)
+        if changes is None:
+            raise Disconnect("The selected mailbox was deleted")
+        selected.view.mark_gone(set(changes.expunged))
+        return changes
 
     def _announce_expunged(self, selected: Selected) -> None:
         gone = sorted(selected.view.gone or ())
@@ -322,8 +406,15 @@ class Session:
                 selected.first_recent = uids[0]
             selected.recent_unclaimed = not selected.read_only
             self.untagged(b"%d RECENT" % selected.recent_count)
+        if self.new_items:
+            selected.to_fetch += [uid for uid in uids if uid not in selected.own_new]
+            selected.own_new.clear()
 
     async def _announce_marks(self, selected: Selected, rows: list[FlagRow]) -> None:
+        if not self.tells_marks:
+            if rows and selected.untold_marks is None:
+                selected.untold_marks = selected.seen_modseq
+            return
         told = selected.told or {}
         for row in rows:
             number = selected.view.number_of(row.uid)
@@ -360,7 +451,7 @@ class Session:
         if not keywords:
             return
         selected = self.mailbox
-        words = keywords.split()
+        words = [word for word in keywords.split() if word not in WELL_KNOWN_KEYWORDS]
         if not selected.keywords.issuperset(words):
             selected.keywords = selected.keywords.union(words)
             self.untagged(b"FLAGS " + self.defined_flags(selected))

@@ -30,6 +30,7 @@ POLL_WITH_LAYER_S = 30.0
 
 OnChange = Callable[[Change], None]
 OnEvent = Callable[[Event], None]
+_Seen = tuple[int, str, bool, int]  # a mailbox's owner, name, is_subscribed, modseq
 
 
 class ChangeHub:
@@ -40,7 +41,7 @@ class ChangeHub:
         self._owners: dict[int, set[OnChange]] = {}
         self._watched: dict[int, int] = {}  # owner -> number of subscriptions, for the poll
         self._events: set[OnEvent] = set()
-        self._seen: dict[int, tuple[str, int]] = {}  # mailbox -> name and modseq at the last poll
+        self._seen: dict[int, _Seen] = {}  # mailbox -> what it was at the last poll
         self._last_event = 0
         self._origin = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -181,17 +182,18 @@ class ChangeHub:
         from mailservers.store.engine import store
 
         owners = list(self._watched)
-        seen: dict[int, tuple[str, int]] = {}
+        seen: dict[int, _Seen] = {}
         for start in range(0, len(owners), 500):
-            rows = await store.read(_mailbox_states, owners[start : start + 500])
-            known = {mailbox_id for _, mailbox_id, _, _ in rows if mailbox_id in self._seen}
-            for owner_id, mailbox_id, name, modseq in rows:
-                seen[mailbox_id] = (name, modseq)
+            for mailbox_id, *state in await store.read(_mailbox_states, owners[start : start + 500]):
+                owner_id, name, is_subscribed, modseq = seen[mailbox_id] = tuple(state)
                 before = self._seen.get(mailbox_id)
-                if before is None or before[0] != name:
+                if before is None or before[:3] != (owner_id, name, is_subscribed):
                     self._dispatch([Change(owner_id, 0, 0)], ())
-                if mailbox_id not in known or before is None or before[1] != modseq:
+                if before is None or before[3] != modseq:
                     self._dispatch([Change(owner_id, mailbox_id, modseq)], ())
+        for mailbox_id, (owner_id, _, _, modseq) in self._seen.items():
+            if mailbox_id not in seen and owner_id in owners:
+                self._dispatch([Change(owner_id, 0, 0), Change(owner_id, mailbox_id, modseq + 1)], ())
         self._seen = seen
 
     async def _read_events(self) -> None:
@@ -212,9 +214,9 @@ def _foreign_writes(tx: Transaction) -> int | None:
         return cursor.fetchone()[0]
 
 
-def _mailbox_states(owners: list[int]) -> list[tuple[int, int, str, int]]:
-    rows = Mailbox.objects.filter(owner_id__in=owners).values_list("owner_id", "id", "name", "highest_modseq")
-    return list(rows)
+def _mailbox_states(owners: list[int]) -> list[tuple[Any, ...]]:
+    boxes = Mailbox.objects.filter(owner_id__in=owners)
+    return list(boxes.values_list("id", "owner_id", "name", "is_subscribed", "highest_modseq"))
 
 
 def _events_after(last: int) -> list[Event]:

@@ -17,6 +17,7 @@ from mailservers.formats.imap.appending import (
     parse_replace,
 )
 from mailservers.formats.imap.lexer import BadCharset, BadMailboxName, ImapSyntaxError, Lexer
+from mailservers.formats.imap.notify import EventGroup, NotifyRequest, parse_notify
 from mailservers.formats.imap.selecting import KnownState, SelectRequest, parse_select
 from mailservers.formats.imap.sequences import SequenceSet
 
@@ -24,7 +25,8 @@ from mailservers.formats.imap.sequences import SequenceSet
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PARSERS = [
     arguments.parse_nothing, arguments.parse_login, arguments.parse_authenticate, arguments.parse_enable,
-    arguments.parse_compress, arguments.parse_id, arguments.parse_mailbox, parse_select, arguments.parse_create,
+    arguments.parse_compress, parse_notify, arguments.parse_id, arguments.parse_mailbox, parse_select,
+    arguments.parse_create,
     arguments.parse_rename, parse_append, parse_replace, arguments.parse_store, arguments.parse_copy,
     arguments.parse_messages, fetch.parse_fetch, search.parse_search, listing.parse_list, listing.parse_lsub,
     listing.parse_status,
@@ -230,6 +232,21 @@ def test_mailboxes_round_trip(name, utf8):
                 ),
             ),
         ),
+        (
+            parse_notify,
+            (b" set Status (Selected (MessageNew (uid Flags) MESSAGEEXPUNGE)) (subtree (a inbox) NONE)",),
+            NotifyRequest(
+                True,
+                EventGroup(
+                    "SELECTED",
+                    (),
+                    frozenset({"MessageNew", "MessageExpunge"}),
+                    (fetch.Attribute("UID"), fetch.Attribute("FLAGS")),
+                ),
+                (EventGroup("SUBTREE", ("a", "INBOX"), frozenset()),),
+            ),
+        ),
+        (parse_notify, (b" none",), NotifyRequest()),
         (
             parse_replace,
             (b" 4 x (\\Seen) ", b"m", b""),

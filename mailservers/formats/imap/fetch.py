@@ -119,6 +119,11 @@ def _items(lexer: Lexer) -> tuple[FetchItem, ...]:
             return macro
         lexer.pos = start
         return (_item(lexer),)
+    return parse_items(lexer)
+
+
+def parse_items(lexer: Lexer) -> tuple[FetchItem, ...]:
+    """fetch-att *(SP fetch-att) ")", from behind the opening parenthesis."""
     items = [_item(lexer)]
     while not lexer.skip(b")"):
         lexer.sp()
