@@ -91,6 +91,15 @@ IMAP_IDLE_TIMEOUT_S = env.int("POSTROOM_IMAP_IDLE_TIMEOUT", default=30 * 60)  # 
 POP3_TIMEOUT_S = env.int("POSTROOM_POP3_TIMEOUT", default=600)  # RFC 1939 3: at least 10 min
 MAX_CONNECTIONS = env.int("POSTROOM_MAX_CONNECTIONS", default=12_000)  # a listener
 MAX_CONNECTIONS_PER_ADDRESS = env.int("POSTROOM_MAX_CONNECTIONS_PER_ADDRESS", default=100)  # loopback excepted
+MAX_CONNECTION_RATE = env.int("POSTROOM_MAX_CONNECTION_RATE", default=600)  # a minute, an address and port; 0: no limit
+LIMIT_LOOPBACK = env.bool("POSTROOM_LIMIT_LOOPBACK", default=False)  # limits by address hold for this machine, too
+SMTP_ERRORS_PER_ADDRESS = env.int("POSTROOM_SMTP_ERRORS_PER_ADDRESS", default=200)  # in ten minutes; 0: no limit
+SMTP_MESSAGES_PER_ADDRESS = env.int("POSTROOM_SMTP_MESSAGES_PER_ADDRESS", default=0)  # a minute; 0: no limit
+SMTP_TARPIT_S = env.float(
+    "POSTROOM_SMTP_TARPIT", default=1.0
+)  # more for each error: replies to guessers wait; 0: never
+SMTP_GREET_DELAY_S = env.float("POSTROOM_SMTP_GREET_DELAY", default=0.0)  # port 25: who talks before it is turned away
+SMTP_MIN_RATE = env.int("POSTROOM_SMTP_MIN_RATE", default=100)  # octets a second of a message, after its first minute
 WRITE_BUFFER_LIMIT = env.int("POSTROOM_WRITE_BUFFER_LIMIT", default=1024 * 1024)  # octets, a connection
 
 STORE_QUEUE_LIMIT = env.int("POSTROOM_STORE_QUEUE_LIMIT", default=2000)  # operations waiting

@@ -13,6 +13,7 @@ from .mailbox_address import MAX_DOMAIN_OCTETS, domain_to_ascii
 
 _LINE_END = re.compile(rb"\r*+\n")
 _ASCII_DOMAIN = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
+_NUL_DOTS = re.compile(rb"^(?=[.\0]*\.)[.\0]+\r?$", re.MULTILINE)
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _OWN_RETURN_PATH = re.compile(rb"return-path[ \t]*:[^\n]*+\n(?:[ \t][^\n]*+\n)*", re.IGNORECASE)
 
@@ -21,10 +22,13 @@ def to_wire(raw: bytes) -> bytes:
     """The message with CRLF line ends, the last line ended, and without the Return-Path it was delivered with
     (RFC 5321 section 4.4: the host that makes final delivery adds it).
 
+    NULs go out of a line that is nothing but them and dots: a careless host may take it for the end of the data.
     A bare LF ends a line, as do several CR before an LF. A bare CR becomes a blank in the header, where it could
     only break a field in two, and a line end in the body.
     """
     raw = without_return_path(raw)
+    if b"\0" in raw:
+        raw = _NUL_DOTS.sub(lambda line: line[0].replace(b"\0", b""), raw)
     pairs = raw.count(b"\r\n")
     if raw.count(b"\n") != pairs or raw.count(b"\r") != pairs:
         raw = _LINE_END.sub(b"\r\n", raw)

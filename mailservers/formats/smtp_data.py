@@ -1,14 +1,17 @@
 """The framing of DATA (RFC 5321 4.5.2): chunks in as they come, a message out at CRLF "." CRLF.
 
 Only CRLF ends a line. A bare CR or LF is the stuff of smuggling (one server's end of data is another's content),
-so a message that holds one is refused as a whole; it never ends the data. Lines may be of any length.
+so a message that holds one, or a line of nothing but dots and NULs, is refused as a whole; it never ends the data.
+Lines may be of any length.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 _END = b"\r\n.\r\n"
+_NUL_DOTS = re.compile(rb"^(?=[.\0]*\.)(?=[.\0]*\0)[.\0]+\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class DataReader:
         self._chunks.append(data[:used])
         raw = b"".join(self._chunks)
         content = raw[:-3]  # without the "." CRLF
-        bare = has_bare_line_end(content)
+        bare = has_unsafe_line_end(content)
         if b"\r\n." in content or content.startswith(b"."):
             content = _unstuff(content)
         return Received(content, rest, bare)
@@ -62,10 +65,12 @@ class DataReader:
             self._size += len(data)
 
 
-def has_bare_line_end(content: bytes) -> bool:
-    """Is there a CR or LF that is not of a CRLF?"""
+def has_unsafe_line_end(content: bytes) -> bool:
+    """Is there a CR or LF that is not of a CRLF, or a line of dots and NULs, where a careless host may end the data?"""
     pairs = content.count(b"\r\n")
-    return content.count(b"\n") != pairs or content.count(b"\r") != pairs
+    if content.count(b"\n") != pairs or content.count(b"\r") != pairs:
+        return True
+    return b"\0" in content and _NUL_DOTS.search(content) is not None
 
 
 def _unstuff(content: bytes) -> bytes:

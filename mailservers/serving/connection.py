@@ -96,6 +96,11 @@ class Connection(asyncio.Protocol):
             return False
 
     @property
+    def is_trusted(self) -> bool:
+        """This machine's own programs are not held to the limits by address."""
+        return self.is_loopback and not settings.LIMIT_LOOPBACK
+
+    @property
     def may_send_password(self) -> bool:
         """No plaintext password without TLS, except on this machine."""
         return self.is_tls or self.is_loopback

@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 from mailservers.serving.connection import Connection
+from mailservers.serving.limits import AddressRate
 from mailservers.serving.proxied import ProxiedServer
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Context:
         self.connections: set[Connection] = set()
         self.closing = False
         self._per_address: dict[str, int] = {}
+        self._rate = AddressRate(60.0)
 
     def clock(self) -> float:
         """Seconds, monotonic; as exact as deadlines need."""
@@ -47,8 +49,10 @@ class Context:
         count = self._per_address.get(address, 0)
         if self.closing or len(self.connections) >= settings.MAX_CONNECTIONS:
             return False
-        if count >= settings.MAX_CONNECTIONS_PER_ADDRESS and not connection.is_loopback:
-            return False
+        if not connection.is_trusted:
+            rate = settings.MAX_CONNECTION_RATE
+            if count >= settings.MAX_CONNECTIONS_PER_ADDRESS or (rate and self._rate.note(address) > rate):
+                return False
         self._per_address[address] = count + 1
         self.connections.add(connection)
         return True

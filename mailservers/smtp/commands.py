@@ -25,12 +25,12 @@ from mailservers.delivery.submission import check_sender
 from mailservers.formats.esmtp import NO_OPTIONS, NOTHING_ASKED, DsnRequest, MailOptions, dsn_request, mail_options
 from mailservers.formats.smtp import PathCommand, SmtpSyntaxError, parse_helo_name, parse_mail, parse_rcpt
 from mailservers.formats.smtp_chunks import parse_bdat
-from mailservers.formats.smtp_data import DataReader
 from mailservers.smtp import replies
 from mailservers.smtp.authentication import do_auth
+from mailservers.smtp.defences import refusal_of_message
 from mailservers.smtp.offers import ehlo_lines, unknown_parameter
 from mailservers.smtp.replies import Reply
-from mailservers.smtp.wire import Mode, Role, Waiting
+from mailservers.smtp.wire import Role, Waiting
 from mailservers.store.engine import store
 from mailservers.store.events import new_trace_id
 from mailservers.store.quota import lacking_room
@@ -60,6 +60,10 @@ def do_mail(session: Session, rest: str) -> Waiting | None:
     refusal = _check_mail_parameters(session, command)
     if refusal is not None:
         session.reply(refusal)
+        return None
+    refusal = refusal_of_message(session)
+    if refusal is not None:
+        session.end(refusal)
         return None
     options = mail_options(command.parameters, timezone.now()) if command.parameters else NO_OPTIONS
     refusal = _check_mail_options(command, options)
@@ -200,8 +204,7 @@ def _refuse_recipient(session: Session, reply: Reply, address: str) -> None:
 def do_data(session: Session, rest: str) -> None:
     if rest:
         raise SmtpSyntaxError("DATA has no argument")
-    session.data = DataReader(settings.MESSAGE_SIZE_LIMIT)
-    session.mode = Mode.DATA
+    session.begin_data()
     session.reply((354, "", "End data with <CR><LF>.<CR><LF>"))
 
 

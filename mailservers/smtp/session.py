@@ -27,8 +27,8 @@ from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.submission import complete
 from mailservers.formats.smtp import SmtpSyntaxError, decode_line, split_command
 from mailservers.formats.smtp_chunks import ChunkReader
-from mailservers.formats.smtp_data import DataReader, Received, has_bare_line_end
-from mailservers.smtp import replies
+from mailservers.formats.smtp_data import DataReader, Received, has_unsafe_line_end
+from mailservers.smtp import defences, replies
 from mailservers.smtp.commands import COMMANDS
 from mailservers.smtp.replies import Reply
 from mailservers.smtp.wire import Mode, Role, Waiting, Wire
@@ -52,6 +52,8 @@ class Session:
         "_at",
         "_goodbye",
         "_half_closed",
+        "_late",
+        "_pace",
         "_task",
         "answer",
         "buffer",
@@ -86,6 +88,8 @@ class Session:
         self.answer: Callable[[bytes], Waiting | None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.errors = 0
+        self._late: list[tuple[float, bytes]] = []  # replies that wait (tarpit), each with its seconds
+        self._pace = defences.Pace()  # of the message that comes
         self._half_closed = False
         self._goodbye: Reply | None = None
 
@@ -93,18 +97,40 @@ class Session:
 
     def greet(self) -> None:
         self.wire.expect_within(settings.SMTP_TIMEOUT_S)
+        refusal = defences.refusal_at_connect(self)
+        delay_s = defences.greet_delay_s(self)
+        if refusal is not None:
+            self.end(refusal)
+        elif delay_s:
+            self.mode = Mode.SILENCE
+            self._run(self._greet_after(delay_s))
+        else:
+            self._say_hello()
+
+    async def _greet_after(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        if not self.is_over:
+            self.mode = Mode.LINE
+            self._say_hello()
+
+    def _say_hello(self) -> None:
         self.reply((220, "", f"{settings.HOSTNAME} {'LMTP' if self.role is Role.LMTP else 'ESMTP'} Postroom"))
 
     def receive(self, data: bytes) -> None:
-        self.wire.expect_within(settings.SMTP_TIMEOUT_S)
-        if self.mode is Mode.DATA and self._task is None:
-            self._take_data(data)
+        if self.mode is Mode.SILENCE:
+            self.end(defences.SPOKE_EARLY)
             return
-        if self.mode is Mode.CHUNK and self._task is None:
-            self._take_chunk(data)
+        if self.mode in (Mode.DATA, Mode.CHUNK) and self._task is None:
+            self.wire.expect_within(settings.SMTP_TIMEOUT_S)
+            if self._pace.is_too_slow(len(data)):
+                self.end(defences.TOO_SLOW)
+                return
+            self._feed(data)
             if self._task is None:
                 self._advance()
             return
+        if not self.buffer:  # a command line has so long, however many pieces it comes in
+            self.wire.expect_within(settings.SMTP_TIMEOUT_S)
         self.buffer += data
         if self._task is None:
             self._advance()
@@ -125,9 +151,23 @@ class Session:
             self._finish()
 
     def reply(self, reply: Reply) -> None:
+        delay_s = 0.0
         if reply[0] >= 500:
             self.errors += 1
-        self.wire.write(replies.encode(reply))
+            delay_s = defences.note_error(self)
+        if delay_s or self._late:
+            self._late.append((delay_s, replies.encode(reply)))
+        else:
+            self.wire.write(replies.encode(reply))
+
+    async def _say_late(self) -> None:
+        """Replies to guessers take their time; what comes meanwhile waits."""
+        while self._late and not self.is_over:
+            delay_s, wire = self._late[0]
+            await asyncio.sleep(delay_s)
+            if self._late:  # not said at the end meanwhile
+                self._late.pop(0)
+                self.wire.write(wire)
 
     def reset(self) -> None:
         """There is no transaction any more."""
@@ -143,6 +183,8 @@ class Session:
         while self._task is None and not self.is_over:
             if self.errors > MAX_ERRORS:
                 self.end(replies.TOO_MANY_ERRORS)
+            elif self._late:
+                self._run(self._say_late())
             elif self.mode in (Mode.DATA, Mode.CHUNK):
                 data, self.buffer = self.buffer[self._at :], b""
                 self._at = 0
@@ -161,8 +203,12 @@ class Session:
             self.end(replies.LINE_TOO_LONG)
             return True
         if end < 0:
+            if self.buffer.startswith(defences.TLS_HANDSHAKE):
+                self.end(defences.NO_HTTP)
+                return True
             return False
         line, self._at = self.buffer[self._at : end], end + 1
+        self.wire.expect_within(settings.SMTP_TIMEOUT_S)
         if line.endswith(b"\r"):  # RFC 5321 2.3.8: only CRLF ends a line
             self._take_line(line[:-1])
         else:
@@ -178,6 +224,9 @@ class Session:
             verb, rest = split_command(decode_line(line))
             command = COMMANDS.get(verb)
             if command is None:
+                if verb in defences.HTTP_METHODS:
+                    self.end(defences.NO_HTTP)
+                    return
                 self.reply(replies.UNKNOWN_COMMAND)
                 return
             refusal = command.refusal(self)
@@ -223,7 +272,10 @@ class Session:
             self.wire.close()
 
     def end(self, reply: Reply) -> None:
-        self.reply(reply)
+        for _, wire in self._late:
+            self.wire.write(wire)
+        self._late.clear()
+        self.wire.write(replies.encode(reply))
         self.is_over = True
         if reply[0] == 221:
             self.wire.close()
@@ -238,6 +290,11 @@ class Session:
         else:
             self._take_chunk(data)
 
+    def begin_data(self) -> None:
+        self.data = DataReader(settings.MESSAGE_SIZE_LIMIT)
+        self.mode = Mode.DATA
+        self._pace = defences.Pace()
+
     def begin_chunk(self, size: int, is_last: bool, refusal: Reply | None) -> None:
         """BDAT: `refusal` is said when the octets have been read."""
         if self.chunks is None:
@@ -245,6 +302,7 @@ class Session:
         self.chunk_refusal = refusal
         self.chunks.begin(size, is_last, wanted=refusal is None)
         self.mode = Mode.CHUNK
+        self._pace = defences.Pace()
         if size == 0:
             self._end_chunk(self.chunks)
 
@@ -275,7 +333,7 @@ class Session:
         else:
             self.reset()
             content = chunks.content()
-            bare = has_bare_line_end(content) and not envelope.options.is_binary
+            bare = has_unsafe_line_end(content) and not envelope.options.is_binary
             self._run(self._accept(envelope, Received(content, b"", bare)))
 
     def _take_data(self, data: bytes) -> None:

@@ -24,6 +24,8 @@ class Wire(Protocol):
     def start_tls(self) -> Awaitable[None]: ...
     def tls_description(self) -> str: ...
     @property
+    def is_trusted(self) -> bool: ...
+    @property
     def may_send_password(self) -> bool: ...
 
 
@@ -38,3 +40,4 @@ class Mode(Enum):
     DATA = 2
     ANSWER = 3
     CHUNK = 4
+    SILENCE = 5  # the greeting has not been sent
