@@ -377,9 +377,10 @@ class Session:
             self._announce_expunged(selected)
         selected.told = None
 
-    @staticmethod
-    async def _changes(selected: Selected, since: int) -> ChangesSince:
+    async def _changes(self, selected: Selected, since: int) -> ChangesSince:
         changes = await store.read(changes_since, selected.mailbox_id, since)
+        if self.selected is not selected:
+            raise ConnectionResetError  # meanwhile the client has gone
         if changes is None:
             raise Disconnect("The selected mailbox was deleted")
         selected.view.mark_gone(set(changes.expunged))
