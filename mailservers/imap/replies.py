@@ -42,6 +42,7 @@ _CODES: tuple[tuple[type[Exception], str, str], ...] = (
     (errors.NoSuchMailbox, "NO", "NONEXISTENT"),
     (errors.MailboxExists, "NO", "ALREADYEXISTS"),
     (errors.InvalidMailboxName, "NO", "CANNOT"),
+    (errors.MailboxHasChildren, "NO", "HASCHILDREN"),
     (errors.MailboxProtected, "NO", "CANNOT"),
     (errors.TooManyKeywords, "NO", "LIMIT"),
     (errors.OverQuota, "NO", "OVERQUOTA"),

@@ -135,7 +135,10 @@ def _chosen(session: Session, key: Key, saved: array[int] | None) -> dict[int, f
         elif isinstance(node, keys.Numbers):
             if session.uidonly and not node.numbers.saved:
                 raise Refusal("UIDREQUIRED", "Message numbers are not in use", "BAD")
-            if node.numbers.saved:
+            if not view.uids:
+                # Deviation: clients ask "1:* NOT DELETED" of an empty mailbox; that is no reason for BAD.
+                result[id(node)] = frozenset()
+            elif node.numbers.saved:
                 result[id(node)] = frozenset(view.present(saved or ()))
             else:
                 result[id(node)] = frozenset(chosen_uids(session, node.numbers, by_uid=False))

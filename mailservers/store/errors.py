@@ -32,7 +32,11 @@ class InvalidMailboxName(StoreError):
 
 
 class MailboxProtected(StoreError):
-    """INBOX and mailboxes with children keep their place."""
+    """INBOX, and mailboxes with children, keep their place."""
+
+
+class MailboxHasChildren(MailboxProtected):
+    pass
 
 
 class TooManyKeywords(StoreError):

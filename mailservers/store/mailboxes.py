@@ -10,7 +10,13 @@ import unicodedata
 from collections.abc import Sequence
 
 from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription, UidValidity, Usage
-from mailservers.store.errors import InvalidMailboxName, MailboxExists, MailboxProtected, NoSuchMailbox
+from mailservers.store.errors import (
+    InvalidMailboxName,
+    MailboxExists,
+    MailboxHasChildren,
+    MailboxProtected,
+    NoSuchMailbox,
+)
 from mailservers.store.placing import lock_mailbox
 from mailservers.store.quota import save_usage
 from mailservers.store.removing import forget_messages, keep_places
@@ -139,7 +145,7 @@ def delete_mailbox(tx: Transaction, owner_id: int, name: str) -> None:
         raise MailboxProtected("INBOX cannot be deleted")
     mailbox = _get(owner_id, name)
     if Mailbox.objects.filter(owner_id=owner_id, name__startswith=name + SEPARATOR).exists():
-        raise MailboxProtected("the mailbox has mailboxes below it")
+        raise MailboxHasChildren("the mailbox has mailboxes below it")
     state = lock_mailbox(owner_id, mailbox.pk)
     places = list(MailboxMessage.objects.filter(mailbox_id=state.id).order_by("uid").values_list("uid", "message_id"))
     is_kept = keep_places(tx, state.id, [uid for uid, _ in places])

@@ -175,3 +175,10 @@ async def test_extended_answers(filled):
         S: m OK STORE completed
         """
     )
+
+
+async def test_an_empty_mailbox_is_searched_without_complaint(client):
+    await client.ok("SELECT Sent")
+    for command in ("SEARCH 1:*", "UID SEARCH 1:* NOT DELETED", "SEARCH *", "SEARCH 1"):
+        assert await client.ok(command) == [b"* SEARCH", b"OK SEARCH completed"]
+    assert await client.command("FETCH 1:* FLAGS") == [b"BAD No message has that number"]
