@@ -11,12 +11,11 @@ from asgiref.sync import sync_to_async
 
 from mailservers.store.engine import store
 from mailservers.store.retention import LOOK_EVERY_S, STEP, advance_clock, sweep_deleted
-from mailservers.store.soundness import left_over_files
+from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
 from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
 
 log = logging.getLogger(__name__)
 
-LEFT_OVER_AFTER_S = 3600.0  # a file that no message names may belong to a transaction still under way
 BETWEEN_STEPS_S = 0.1
 Chore = Callable[[], Awaitable[None]]
 

@@ -27,6 +27,7 @@ from mailservers.models import (
 from mailservers.store.content import file_path
 from mailservers.store.threads import find_thread_faults
 
+LEFT_OVER_AFTER_S = 3600.0  # a younger file that no message names may belong to a transaction still under way
 _SEEN = "mailservers_mailboxmessage.flags & 1"
 _DELETED = "mailservers_mailboxmessage.flags & 8"
 
