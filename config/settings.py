@@ -136,6 +136,24 @@ OUTBOUND_TIMEOUT_SCALE = env.float("POSTROOM_OUTBOUND_TIMEOUT_SCALE", default=1.
 
 DNS_SERVERS = env.list("POSTROOM_DNS_SERVERS", default=OUTBOUND_DNS_SERVERS)  # host or host:port; else resolv.conf
 DNS_TIMEOUT_S = env.float("POSTROOM_DNS_TIMEOUT", default=5.0)  # for one question, all servers and tries
+CHECK_TIMEOUT_S = env.float("POSTROOM_CHECK_TIMEOUT", default=10.0)  # each of two stages; then "temperror"
+CHECK_EXEMPT = env.list("POSTROOM_CHECK_EXEMPT", default=[])  # networks whose mail is not checked
+CHECK_PRIVATE = env.bool("POSTROOM_CHECK_PRIVATE", default=False)  # check loopback and private networks, too
+JUNK_SCORE = env.float("POSTROOM_JUNK_SCORE", default=5.0)  # reasons that weigh so much put a message into Junk
+DMARC_REJECT = env.bool("POSTROOM_DMARC_REJECT", default=True)  # False: p=reject is Junk instead of 550
+ARC_TRUSTED_SEALERS = env.list("POSTROOM_ARC_TRUSTED_SEALERS", default=[])  # domains whose ARC seals are believed
+DNS_LISTS = {
+    zone: float(weight or 3)
+    for zone, _, weight in (entry.partition("=") for entry in env.list("POSTROOM_DNS_LISTS", default=[]))
+}  # zone=weight; below 0 for lists of good senders
+GREYLIST = env.bool("POSTROOM_GREYLIST", default=True)  # doubtful first contacts are asked to come again
+GREYLIST_SCORE = env.float("POSTROOM_GREYLIST_SCORE", default=2.0)  # what is doubtful
+GREYLIST_DELAY_S = env.int("POSTROOM_GREYLIST_DELAY", default=60)
+RSPAMD_ADDRESS = env.str("POSTROOM_RSPAMD_ADDRESS", default="")  # host:port or a socket's path; empty: not asked
+RSPAMD_REQUIRED = env.bool("POSTROOM_RSPAMD_REQUIRED", default=False)  # True: 451 when it does not answer
+CLAMAV_ADDRESS = env.str("POSTROOM_CLAMAV_ADDRESS", default="")  # clamd's host:port or socket; empty: not asked
+CLAMAV_REQUIRED = env.bool("POSTROOM_CLAMAV_REQUIRED", default=False)
+EVENTS_KEPT_S = env.int("POSTROOM_EVENTS_KEPT", default=90 * 24 * 3600)  # the trace; 0: for ever
 
 # ---------------------------------------------------------------- sign-in
 

@@ -251,3 +251,31 @@ class DeliveryEvent(models.Model):
     outcome = models.CharField(max_length=10)  # "ok", "temporary", "permanent"
     detail = models.TextField(blank=True)  # a sentence for people; replies word for word
     data = models.JSONField(default=dict)
+
+
+class MessageVerdict(models.Model):
+    """Why a message is where it is: what the checks said of it when it came in."""
+
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="verdict")
+    trace_id = models.CharField(max_length=32)
+    score = models.FloatField()
+    data = models.JSONField()  # see mailservers.checks.opinion.Opinion.as_data
+
+
+class SenderRule(models.Model):
+    """One line of an allow or block list: of a user, of all users of a domain, or (neither) of everybody."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
+    domain = models.ForeignKey("accounts.Domain", null=True, on_delete=models.CASCADE)
+    pattern = models.CharField(max_length=320, db_index=True)  # address, domain, IP address or network; lower case
+    is_block = models.BooleanField()
+    created_at = models.DateTimeField()
+
+
+class GreylistEntry(models.Model):
+    """A first contact that was asked to come again; see mailservers.checks.greylisting."""
+
+    key = models.BinaryField(max_length=16, unique=True)
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField(db_index=True)
+    has_passed = models.BooleanField(default=False)

@@ -22,6 +22,7 @@ MAX_FILTER = 320  # characters
 STEPS: dict[str, tuple[str, str, str]] = {
     Step.RECEIVED: ("Received", "download", "Accepted from another server for {recipient}."),
     Step.SUBMITTED: ("Submitted", "pencil", "{sender} handed in a message for {recipient}."),
+    Step.CHECKED: ("Checked", "shield-check", "Looked at who vouches for the message from {sender}."),
     Step.REFUSED: ("Refused", "ban", "Refused a message from {sender} for {recipient}."),
     Step.FILED: ("Delivered", "inbox", "Delivered to {recipient}."),
     Step.QUEUED: ("Queued", "clock", "Waits to be sent to {recipient}."),

@@ -18,6 +18,9 @@ from mailservers.dns_client import BadName, DnsFailure
 from mailservers.formats.dmarc import DmarcRecord, is_dmarc, parse_dmarc
 from mailservers.formats.tag_list import TagListError
 
+# What a fail weighs by what is to be done with it; quarantine is enough for Junk by itself.
+POLICY_WEIGHT = {"none": 1.0, "quarantine": 10.0, "reject": 10.0}
+
 
 @dataclass(frozen=True, slots=True)
 class DmarcOutcome:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from mailservers.delivery.checking import checked_event, form_opinion, is_checked, verdict, without_forged_results
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.notices import succeeded, tell_success
 from mailservers.formats.mime import header_end
@@ -31,10 +32,13 @@ class MailLoop(Exception):
 async def accept(envelope: Envelope, content: bytes) -> None:
     """Store a received message for all its recipients.
 
-    `content`: the message with CRLF line ends. Raises `MailLoop`, a `StoreError`, or OSError (disk)."""
+    `content`: the message with CRLF line ends. Raises `MailLoop`, `MessageRefused` (by the checks), a `StoreError`,
+    or OSError (disk)."""
     if count_received(content) >= settings.MAX_RECEIVED:
         raise MailLoop("this message has passed through too many hosts")
-    raw = envelope.trace_fields(settings.HOSTNAME, timezone.now()) + content
+    if is_checked(envelope):
+        await form_opinion(envelope, content)
+    raw = envelope.trace_fields(settings.HOSTNAME, timezone.now()) + without_forged_results(content)
     message = await prepare_async(raw)
     if not envelope.is_held and succeeded(envelope):
         await store.call(accept_and_tell, envelope, message, raw[: header_end(raw)])
@@ -57,7 +61,7 @@ def count_received(content: bytes) -> int:
 
 
 def plan(envelope: Envelope, message: NewMessage) -> Delivery:
-    """The delivery that accepting means: INBOX copies, queue entry, events."""
+    """The delivery that accepting means: copies in INBOX or Junk, queue entry, events."""
     if envelope.is_held:
         waiting = tuple(dict.fromkeys(recipient.address for recipient in envelope.recipients))
         return Delivery(
@@ -66,9 +70,12 @@ def plan(envelope: Envelope, message: NewMessage) -> Delivery:
     remote = envelope.remote_addresses()
     return Delivery(
         message,
-        tuple(Placement(target.inbox_id) for _, target in envelope.local_targets()),
+        tuple(
+            Placement(envelope.junk_ids.get(target.user_id, target.inbox_id)) for _, target in envelope.local_targets()
+        ),
         queue_entry(envelope, remote) if remote else None,
         tuple(_events(envelope, message, remote)),
+        verdict(envelope.opinion, trace_id=envelope.trace_id),
     )
 
 
@@ -102,14 +109,18 @@ def _events(
         trace_id,
         Step.SUBMITTED if envelope.sender_id else Step.RECEIVED,
         sender=sender,
-        recipient=", ".join(r.address for r in envelope.recipients[:8]),
+        recipient=envelope.some_recipients(),
         peer=envelope.peer_address,
         detail=f"From {who}{envelope.helo or 'the webmail'} [{envelope.peer_address}]{secured}, {summary.size} octets",
         data={"message_id": summary.message_id, "subject": summary.subject, "size": summary.size},
     )
+    checked = checked_event(envelope)
+    if checked is not None:
+        yield checked
     for address, target in envelope.local_targets() if is_filed else ():
         via = f" (for {address})" if address.lower() != target.login else ""
-        yield Event(trace_id, Step.FILED, sender=sender, recipient=target.login, detail=f"Put into INBOX{via}")
+        folder = "Junk" if target.user_id in envelope.junk_ids else "INBOX"
+        yield Event(trace_id, Step.FILED, sender=sender, recipient=target.login, detail=f"Put into {folder}{via}")
     waiting = "Waiting to be sent"
     if envelope.held_because:
         waiting = f"Held for an administrator: {envelope.held_because}"

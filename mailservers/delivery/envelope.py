@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 
+from mailservers.checks.opinion import Opinion
 from mailservers.delivery.routing import LocalTarget, Resolution
+from mailservers.formats.authentication_results import format_results
 from mailservers.formats.esmtp import NO_OPTIONS, NOTHING_ASKED, DsnRequest, MailOptions, orcpt_for
 
 
@@ -48,6 +50,8 @@ class Envelope:
     recipients: list[Recipient] = field(default_factory=list)
     options: MailOptions = NO_OPTIONS
     held_because: str = ""  # why an administrator has to look at it first
+    opinion: Opinion | None = None  # None: not checked
+    junk_ids: dict[int, int] = field(default_factory=dict)  # Junk mailboxes of readers for whom it is junk
 
     @property
     def is_held(self) -> bool:
@@ -66,21 +70,29 @@ class Envelope:
     def remote_addresses(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(a for r in self.recipients for a in r.resolution.remote))
 
+    def some_recipients(self) -> str:
+        """For events."""
+        return ", ".join(recipient.address for recipient in self.recipients[:8])
+
     def requests(self) -> dict[str, DsnRequest]:
         """For the queue: what was asked (RFC 3461) about the remote addresses, where anything was."""
         asked = [r for r in self.recipients if r.request != NOTHING_ASKED]
         return {address: r.request_for(address) for r in reversed(asked) for address in r.resolution.remote}
 
     def trace_fields(self, hostname: str, now: datetime) -> bytes:
-        """Return-Path and Received, to stand before the message.
+        """Return-Path, Authentication-Results where there are any, and Received, to stand before the message.
 
         Return-Path is for final delivery; `outbound` leaves it out of what it sends on."""
         by = f"by {hostname} with {self.with_protocol} id {self.trace_id}"
         only = f"\r\n\tfor <{self.recipients[0].address}>" if len(self.recipients) == 1 else ""
         tls = f"\r\n\t(using {self.tls})" if self.tls else ""
         address = f"[IPv6:{self.peer_address}]" if ":" in self.peer_address else f"[{self.peer_address}]"
+        received = (
+            f"Received: from {self.helo or 'unknown'} ({address}){tls}\r\n\t{by}{only};\r\n\t{format_datetime(now)}\r\n"
+        )
+        results = format_results(hostname, self.opinion.results) if self.opinion is not None else b""
         return (
-            f"Return-Path: <{self.reverse_path}>\r\n"
-            f"Received: from {self.helo or 'unknown'} ({address}){tls}\r\n\t{by}{only};\r\n"
-            f"\t{format_datetime(now)}\r\n"
-        ).encode("utf-8", "replace")
+            f"Return-Path: <{self.reverse_path}>\r\n".encode("utf-8", "replace")
+            + results
+            + received.encode("utf-8", "replace")
+        )

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.auth.door import Identity
 from mailservers.delivery.acceptance import plan
+from mailservers.delivery.checking import without_forged_results
 from mailservers.delivery.envelope import Envelope, Recipient
 from mailservers.delivery.routing import NotOurDomain, Resolution, UnknownRecipient, may_send_as, resolve_address
 from mailservers.formats.headers import first_field
@@ -90,7 +91,7 @@ def submit(
         smtputf8=not all(address.isascii() for address in (reverse_path, *recipients)),
         recipients=[Recipient(address, _resolve(address)) for address in recipients],
     )
-    completed = complete(raw, user.login)
+    completed = complete(without_forged_results(raw), user.login)
     fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
     message = prepare(fields + completed)
     _check_room(envelope, message.summary.size)

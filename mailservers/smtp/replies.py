@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailservers.delivery.acceptance import MailLoop
+from mailservers.delivery.checking import MessageRefused
 from mailservers.delivery.submission import SubmissionRefused
 from mailservers.store.errors import OverQuota, StoreBusy, StoreError
 
@@ -50,6 +51,8 @@ def for_error(error: Exception) -> Reply | None:
     """The reply for an error that a service raised; None for one it should not have."""
     if isinstance(error, MailLoop):
         return (554, "5.4.6", "Mail loop: too many Received fields")
+    if isinstance(error, MessageRefused):
+        return error.refusal
     if isinstance(error, SubmissionRefused):
         return (550, "5.7.1", str(error))
     if isinstance(error, OverQuota):

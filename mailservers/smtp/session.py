@@ -23,6 +23,7 @@ from django.conf import settings
 
 from accounts.auth.door import Identity
 from mailservers.delivery.acceptance import accept
+from mailservers.delivery.checking import checked_event
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.submission import complete
 from mailservers.formats.smtp import SmtpSyntaxError, decode_line, split_command
@@ -372,8 +373,10 @@ class Session:
                 self.note_refusal(answer, envelope.trace_id, envelope.reverse_path, recipient.address)
 
     def _note_refused(self, envelope: Envelope, reply: Reply) -> None:
-        addresses = ", ".join(recipient.address for recipient in envelope.recipients[:8])
-        self.note_refusal(reply, envelope.trace_id, envelope.reverse_path, addresses)
+        checked = checked_event(envelope)
+        if checked is not None:
+            _write_down(checked)
+        self.note_refusal(reply, envelope.trace_id, envelope.reverse_path, envelope.some_recipients())
 
     async def _decide(self, envelope: Envelope, received: Received) -> Reply:
         content = received.content
@@ -406,12 +409,16 @@ class Session:
             self.wire.peer_address,
             f"{code} {enhanced} {text}",
         )
-        note = asyncio.get_running_loop().create_task(store.call(_write_event, event))
-        _notes.add(note)
-        note.add_done_callback(_forget_note)
+        _write_down(event)
 
 
 _notes: set[asyncio.Task[None]] = set()
+
+
+def _write_down(event: Event) -> None:
+    note = asyncio.get_running_loop().create_task(store.call(_write_event, event))
+    _notes.add(note)
+    note.add_done_callback(_forget_note)
 
 
 def _forget_note(note: asyncio.Task[None]) -> None:

@@ -17,6 +17,7 @@ class Step:
 
     RECEIVED = "received"  # accepted over SMTP
     SUBMITTED = "submitted"  # accepted from one of our users, or written in the webmail
+    CHECKED = "checked"  # what SPF, DKIM, DMARC and the other checks say
     REFUSED = "refused"  # answered with 4xx or 5xx
     FILED = "filed"  # put into a mailbox
     QUEUED = "queued"  # to be sent to another host

@@ -32,6 +32,7 @@ from mailservers.store.quota import Account, lock_accounts, save_usage, take
 from mailservers.store.threads import Newcomer, assign_threads
 from mailservers.store.transaction import Event, Transaction
 from mailservers.store.turns import take_turn
+from mailservers.store.verdicts import Verdict, write_verdicts
 
 MAX_KEYWORDS = 200  # different ones in a mailbox
 
@@ -74,6 +75,7 @@ class Delivery:
     placements: tuple[Placement, ...] = ()
     queue: QueueEntry | None = None
     events: tuple[Event, ...] = ()
+    verdict: Verdict | None = None  # of the checks; None: not checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,7 @@ def write_deliveries(tx: Transaction, deliveries: list[Delivery]) -> list[list[P
         placed.append([_place(tx, places, message_id, delivery.message, *c) for c in checked])
         tx.events.extend(delivery.events)
     places.write(tx)
+    write_verdicts((ids[d.message.summary.sha256], d.verdict) for d, _ in accepted if d.verdict)
     save_mailboxes(tx, mailboxes.values(), accounts)
     _queue(tx, [(ids[d.message.summary.sha256], d.queue) for d, _ in accepted if d.queue])
     results = iter(placed)

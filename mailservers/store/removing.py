@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.db import connection
 
-from mailservers.models import DeletedMessage, Expunged, Flag, MailboxMessage, Message, MessageData, QueuedMessage
+from mailservers.models import (
+    DeletedMessage,
+    Expunged,
+    Flag,
+    MailboxMessage,
+    Message,
+    MessageData,
+    MessageVerdict,
+    QueuedMessage,
+)
 from mailservers.store.content import remove_file
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
 from mailservers.store.transaction import Transaction
@@ -108,5 +117,7 @@ def forget_messages(tx: Transaction, message_ids: Sequence[int]) -> None:
         for name in data.exclude(file="").values_list("file", flat=True):
             tx.after_commit.append(lambda name=name: remove_file(name))  # type: ignore[misc]
         data._raw_delete(data.db)  # nothing cascades from here
+        verdicts = MessageVerdict.objects.filter(pk__in=ids)
+        verdicts._raw_delete(verdicts.db)
         messages = Message.objects.filter(pk__in=ids)
         messages._raw_delete(messages.db)  # checked above what refers to them

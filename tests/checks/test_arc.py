@@ -9,16 +9,13 @@ from mailservers.checks.arc import verify_arc
 
 from .zones import MESSAGE, Records, rsa_key
 
-RESULTS = (
-    b"Authentication-Results: %s; spf=pass smtp.mailfrom=carol@sender.test; "
-    b"dmarc=pass (p=reject) header.from=sender.test\r\n"
-)
+RESULTS = "Authentication-Results: {}; spf=pass smtp.mailfrom=carol@{}; dmarc=pass (p=reject) header.from={}\r\n"
 RECORDS = {f"k._domainkey.{domain}": rsa_key(1024).record for domain in ("list.test", "forward.test")}
 
 
-def seal(message: bytes, domain: str) -> bytes:
+def seal(message: bytes, domain: str, author: str = "sender.test") -> bytes:
     """As a forwarder does: its Authentication-Results, then an ARC set."""
-    seen = RESULTS % domain.encode() + message
+    seen = RESULTS.format(domain, author, author).encode() + message
     fields = dkim.arc_sign(seen, b"k", domain.encode(), rsa_key(1024).private, domain.encode())
     assert fields
     return b"".join(fields) + message
