@@ -65,6 +65,36 @@ class User(AbstractBaseUser):
         return self.name or self.login
 
 
+class Credential(models.Model):
+    """A secret that we made, besides the user's own password: 128 random bits, of which only the SHA-256 is kept."""
+
+    class Kind(models.TextChoices):
+        APP_PASSWORD = "app-password", "App password"
+        TOKEN = "token", "Access token"  # for OAUTHBEARER and XOAUTH2
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="credentials")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    name = models.CharField(max_length=100)  # what it is for: "phone"
+    digest = models.BinaryField(max_length=32, unique=True)
+    scopes = models.CharField(max_length=100)  # services it opens, separated by spaces: "imap smtp"
+    expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "kind", "name"), name="credential_name_once"),)
+
+
+class ScramKeys(models.Model):
+    """What SCRAM-SHA-256 needs of a password (`accounts.auth.scram`): the user's own, or an app password."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="scram_keys")
+    credential = models.OneToOneField(Credential, on_delete=models.CASCADE, null=True, blank=True)
+    salt = models.BinaryField(max_length=16)
+    iterations = models.PositiveIntegerField()
+    stored_key = models.BinaryField(max_length=32)
+    server_key = models.BinaryField(max_length=32)
+
+
 class Address(models.Model):
     """An address that is not a login: an alias (one target) or a group (several)."""
 

@@ -171,7 +171,10 @@ AUTH_PASSWORD_VALIDATORS = [
 AUTH_CACHE_S = env.int("POSTROOM_AUTH_CACHE", default=300)
 AUTH_FAILURES_PER_ADDRESS = env.int("POSTROOM_AUTH_FAILURES_PER_ADDRESS", default=20)  # in AUTH_WINDOW_S
 AUTH_FAILURES_PER_LOGIN = env.int("POSTROOM_AUTH_FAILURES_PER_LOGIN", default=10)  # by one address
+AUTH_FAILURES_PER_ACCOUNT = env.int("POSTROOM_AUTH_FAILURES_PER_ACCOUNT", default=50)  # then strangers wait
 AUTH_WINDOW_S = env.int("POSTROOM_AUTH_WINDOW", default=300)
+SCRAM = env.bool("POSTROOM_SCRAM", default=True)  # offer SCRAM-SHA-256 and keep keys of passwords for it
+TOKEN_ISSUERS = env.list("POSTROOM_TOKEN_ISSUERS", default=[])  # "postroom": `manage.py tokens`; none: no OAUTHBEARER
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "sign-in"

@@ -17,6 +17,7 @@ from importlib import import_module
 
 import uvicorn
 
+from accounts.auth.live import live_sessions
 from accounts.auth.strengthen import Strengthening
 from mailservers.outbound.runner import QueueRunner
 from mailservers.serving.certificates import server_context
@@ -76,6 +77,7 @@ class ServingProcess:
         if "outbound" in self.parts:
             self._runner = QueueRunner()
             await self._runner.start()
+        await live_sessions.start()
         self._strengthening = Strengthening()
         await self._strengthening.start()
         self._sweeping.start()
@@ -129,6 +131,7 @@ class ServingProcess:
         yield from (listener.stop() for listener in self._listeners)
         if self._runner is not None:
             yield self._runner.stop()
+        yield live_sessions.stop()
         if self._strengthening is not None:
             yield self._strengthening.stop()
         if self._web_task is not None:

@@ -24,6 +24,7 @@ from accounts.services import (
     create_user,
     generate_password,
     hash_given,
+    scram_keys_for,
     set_password,
 )
 from mailservers.demo import ALIASES, DOMAIN, DemoMessage, DemoPerson, messages, people
@@ -62,13 +63,19 @@ def _make_people(passwords: dict[str, str]) -> None:
 
 
 def _make_person(person: DemoPerson, password: str) -> None:
-    hashed = hash_given(password)
+    hashed, scram_keys = hash_given(password), scram_keys_for(person.login, password)
     user = User.objects.filter(login=person.login).first()
     if user is not None:
-        store.call_sync(set_password, user.pk, hashed, actor=COMMAND_LINE)
+        store.call_sync(set_password, user.pk, hashed, actor=COMMAND_LINE, scram_keys=scram_keys)
         return
     store.call_sync(
-        create_user, person.login, name=person.name, role=person.role, password_hash=hashed, actor=COMMAND_LINE
+        create_user,
+        person.login,
+        name=person.name,
+        role=person.role,
+        password_hash=hashed,
+        scram_keys=scram_keys,
+        actor=COMMAND_LINE,
     )
 
 

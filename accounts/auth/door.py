@@ -1,7 +1,10 @@
-"""Checking a login and a password.
+"""The one door: who may sign in, with a password, a SCRAM proof, or a bearer token.
 
     identity = await authenticate(login, password, address="192.0.2.1", service="imap")    # on the event loop
     identity = check(login, password, address=..., service="web")                           # on other threads
+
+`accounts.auth.sasl` speaks the mechanisms and comes here with what they brought. `service` is the protocol: app
+passwords and tokens open only those they were made for, and never the browser.
 
 Raises `AuthenticationFailed` (same words and the same work whether the user exists or not) or `Throttled`.
 
@@ -22,14 +25,19 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
+from django.db.models import Q
 
-from accounts.auth.throttle import Throttle
-from accounts.models import User
+from accounts.auth import scram
+from accounts.auth.app_secrets import find_app_password, valid
+from accounts.auth.bearer import check_token
+from accounts.auth.throttle import LaneFull, Throttle
+from accounts.models import Credential, ScramKeys, User
 from mailservers.store.engine import store
 from mailservers.store.transaction import Transaction
 
@@ -49,12 +57,23 @@ class Throttled(AuthenticationFailed):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who has signed in."""
+    """Who has signed in, and with what: `credential_id` is the app password or token, None the user's own password."""
 
     user_id: int
     login: str
     name: str
     is_admin: bool
+    credential_version: int = 0
+    credential_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScramVerifier:
+    """What a SCRAM exchange for a login runs with; `candidates` is empty for a login that is not here."""
+
+    salt: bytes
+    iterations: int
+    candidates: tuple[tuple[int | None, scram.Keys], ...]  # (credential id, keys)
 
 
 throttle = Throttle()
@@ -63,31 +82,77 @@ _remembered: OrderedDict[bytes, float] = OrderedDict()
 _lock = threading.Lock()
 _threads = concurrent.futures.ThreadPoolExecutor(2, "auth")
 _decoy: list[str] = []
+_THROTTLED = "too many failed logins; try again later"
+_FAILED = "invalid login or password"
+
+
+# ---------------------------------------------------------------- passwords
 
 
 async def authenticate(login: str, password: str, *, address: str, service: str) -> Identity:
     """See the module. Argon2 runs on two threads of its own."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads, lambda: check(login, password, address=address, service=service))
+    return await _through(
+        login, address, lambda login: _check_password(login, password, address=address, service=service)
+    )
 
 
 def check(login: str, password: str, *, address: str, service: str) -> Identity:
     """See the module. Blocks for about 20 ms when the password is not remembered."""
-    login = login.strip().lower()
-    user = User.objects.filter(login=login, is_active=True, domain__is_active=True).first()
+    login = normal_login(login)
+    try:
+        with throttle.lane(address, login) as wait_s:
+            if wait_s:
+                time.sleep(wait_s)
+            return _check_password(login, password, address=address, service=service)
+    except LaneFull:
+        raise Throttled(_THROTTLED) from None
+
+
+def normal_login(login: str) -> str:
+    return login.strip().lower()
+
+
+async def _through(login: str, address: str, act: Callable[[str], Identity]) -> Identity:
+    login = normal_login(login)
+    try:
+        with throttle.lane(address, login) as wait_s:
+            if wait_s:
+                await asyncio.sleep(wait_s)
+            return await asyncio.get_running_loop().run_in_executor(_threads, act, login)
+    except LaneFull:
+        raise Throttled(_THROTTLED) from None
+
+
+def _check_password(login: str, password: str, *, address: str, service: str) -> Identity:
+    user = _active_user(login=login)
     if user is not None and _is_remembered(user, password):
         return _identity(user)
-    if throttle.is_blocked(address, login):
-        log.warning("%s login of %r from %s refused: too many failures", service, login, address)
-        raise Throttled("too many failed logins; try again later")
-    if not _is_right(user, password):
-        throttle.failed(address, login)
-        log.info("%s login of %r from %s failed", service, login, address)
-        raise AuthenticationFailed("invalid login or password")
+    _refuse_blocked(login, address, service)
+    credential_id = find_app_password(user.pk if user else 0, password, service)
+    if credential_id is None and not _is_right(user, password):
+        raise _failed(login, address, service)
     assert user is not None
     throttle.succeeded(address, login)
-    _remember(user, password)
-    return _identity(user)
+    if credential_id is None:
+        _remember(user, password)
+        _keep_scram_keys(user, password)
+    return _identity(user, credential_id)
+
+
+def _active_user(**which: object) -> User | None:
+    return User.objects.filter(**which, is_active=True, domain__is_active=True).first()
+
+
+def _refuse_blocked(login: str, address: str, service: str) -> None:
+    if throttle.is_blocked(address, login):
+        log.warning("%s login of %r from %s refused: too many failures", service, login, address)
+        raise Throttled(_THROTTLED)
+
+
+def _failed(login: str, address: str, service: str) -> AuthenticationFailed:
+    throttle.failed(address, login)
+    log.info("%s login of %r from %s failed", service, login, address)
+    return AuthenticationFailed(_FAILED)
 
 
 def _is_right(user: User | None, password: str) -> bool:
@@ -110,8 +175,99 @@ def _store_hash(tx: Transaction, user_id: int, old: str, new: str) -> None:
     User.objects.filter(pk=user_id, password=old).update(password=new)
 
 
-def _identity(user: User) -> Identity:
-    return Identity(user.pk, user.login, user.name, user.is_admin)
+def _identity(user: User, credential_id: int | None = None) -> Identity:
+    return Identity(user.pk, user.login, user.name, user.is_admin, user.credential_version, credential_id)
+
+
+# ---------------------------------------------------------------- SCRAM
+
+
+async def scram_verifier(login: str, *, address: str, service: str) -> ScramVerifier:
+    """For the server's first message. The same for a login that is not here, every time. Raises `Throttled`."""
+    login = normal_login(login)
+
+    def find() -> ScramVerifier:
+        _refuse_blocked(login, address, service)
+        salt = scram.salt_for(login)
+        rows = ScramKeys.objects.filter(user__login=login, salt=salt, iterations=scram.ITERATIONS)
+        columns = ("credential_id", "salt", "iterations", "stored_key", "server_key")
+        found = rows.values_list(*columns)[:100]
+        keys = tuple((row[0], scram.Keys(bytes(row[1]), row[2], bytes(row[3]), bytes(row[4]))) for row in found)
+        return ScramVerifier(salt, scram.ITERATIONS, keys)
+
+    return await asyncio.get_running_loop().run_in_executor(_threads, find)
+
+
+async def scram_finish(
+    login: str, credential_id: int | None, is_right: bool, *, address: str, service: str
+) -> Identity:
+    """After the client's proof was checked against the verifier's candidates."""
+
+    def finish(login: str) -> Identity:
+        user = _active_user(login=login)
+        good = is_right and user is not None
+        if credential_id is not None:
+            good = good and _opens(credential_id, service)
+        if not good:
+            raise _failed(login, address, service)
+        assert user is not None
+        throttle.succeeded(address, login)
+        return _identity(user, credential_id)
+
+    return await _through(login, address, finish)
+
+
+def _opens(credential_id: int, service: str) -> bool:
+    return valid(Credential.Kind.APP_PASSWORD, service).filter(pk=credential_id).exists()
+
+
+def _keep_scram_keys(user: User, password: str) -> None:
+    """The first login with a password makes the keys that its hash could not give."""
+    if not settings.SCRAM:
+        return
+    salt = scram.salt_for(user.login)
+    if ScramKeys.objects.filter(user=user, credential=None, salt=salt, iterations=scram.ITERATIONS).exists():
+        return
+    keys = scram.make_keys(user.login, password)
+    if keys is not None:
+        store.call_sync(_store_keys, user.pk, user.credential_version, keys)
+
+
+def _store_keys(tx: Transaction, user_id: int, credential_version: int, keys: scram.Keys) -> None:
+    if User.objects.filter(pk=user_id, credential_version=credential_version).exists():
+        save_scram_keys(user_id, None, keys)
+
+
+def save_scram_keys(user_id: int, credential_id: int | None, keys: scram.Keys) -> None:
+    """Within a store operation: in place of those that were there."""
+    own = Q(credential=None) if credential_id is None else Q(credential_id=credential_id)
+    ScramKeys.objects.filter(own, user_id=user_id).delete()
+    ScramKeys.objects.create(
+        user_id=user_id,
+        credential_id=credential_id,
+        salt=keys.salt,
+        iterations=keys.iterations,
+        stored_key=keys.stored_key,
+        server_key=keys.server_key,
+    )
+
+
+# ---------------------------------------------------------------- bearer tokens
+
+
+async def authenticate_token(login: str, token: str, *, address: str, service: str) -> Identity:
+    """`login` "" is the token's owner; else it must be theirs."""
+
+    def act(login: str) -> Identity:
+        _refuse_blocked(login, address, service)
+        grant = check_token(token, service)
+        user = _active_user(pk=grant.user_id) if grant is not None else None
+        if grant is None or user is None or login not in ("", user.login):
+            raise _failed(login, address, service)
+        throttle.succeeded(address, login)
+        return _identity(user, grant.credential_id)
+
+    return await _through(login, address, act)
 
 
 # ---------------------------------------------------------------- remembered passwords

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
+from django.utils import timezone
 
-from accounts.models import Domain, User
+from accounts.models import Credential, Domain, User
+from accounts.services import COMMAND_LINE, add_credential
+from accounts.services.credentials import NewSecret
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 
@@ -48,6 +52,31 @@ class AccountsCommand(BaseCommand):
         widths = [max(len(cell) for cell in column) for column in zip(head, *rows)]
         for cells in (head, *rows):
             self.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip())
+
+    # ------------------------------------------------------------ app passwords and tokens
+
+    def store_credential(
+        self, user: User, secret: NewSecret, name: str, scopes: Sequence[str], days: int | None
+    ) -> None:
+        expires_at = None if days is None else timezone.now() + timedelta(days=days)
+        store.call_sync(
+            add_credential, user.pk, secret, name=name, scopes=scopes, expires_at=expires_at, actor=COMMAND_LINE
+        )
+
+    def list_credentials(self, user: User, kind: Credential.Kind) -> None:
+        rows = [
+            (
+                row.name,
+                row.scopes,
+                f"{row.created_at:%Y-%m-%d}",
+                f"{row.expires_at:%Y-%m-%d}" if row.expires_at else "-",
+            )
+            for row in Credential.objects.filter(user=user, kind=kind).order_by("name")
+        ]
+        if rows:
+            self.table(("NAME", "SCOPES", "MADE", "EXPIRES"), rows)
+        else:
+            self.stdout.write("None.")
 
 
 def find_user(login: str) -> User:

@@ -11,10 +11,11 @@ Only `remove_user` and `import_users` are more than one transaction: they are ca
 
 from accounts.services.addresses import create_address, delete_address, update_address
 from accounts.services.audit import COMMAND_LINE
+from accounts.services.credentials import add_credential, new_app_password, new_token, revoke_credential
 from accounts.services.domains import create_domain, delete_domain, set_domain_active
 from accounts.services.errors import AccountError, AlreadyExists, InvalidValue, NotAllowed, NotFound, StillInUse
 from accounts.services.importing import ImportReport, ImportRow, import_users
-from accounts.services.passwords import generate_password, hash_given, hash_typed
+from accounts.services.passwords import generate_password, hash_given, hash_typed, scram_keys_for
 from accounts.services.quotas import set_domain_quota, set_user_quota
 from accounts.services.removal import remove_user
 from accounts.services.users import create_user, note_sign_in_link, set_password, set_user_active, update_user
@@ -29,6 +30,7 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "StillInUse",
+    "add_credential",
     "create_address",
     "create_domain",
     "create_user",
@@ -38,8 +40,12 @@ __all__ = [
     "hash_given",
     "hash_typed",
     "import_users",
+    "new_app_password",
+    "new_token",
     "note_sign_in_link",
     "remove_user",
+    "revoke_credential",
+    "scram_keys_for",
     "set_domain_active",
     "set_domain_quota",
     "set_password",

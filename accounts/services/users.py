@@ -8,7 +8,9 @@ from __future__ import annotations
 from django.contrib.auth.hashers import make_password
 from django.db.models import F
 
-from accounts.models import Address, Domain, OneTimeLink, Role, User
+from accounts.auth.door import save_scram_keys
+from accounts.auth.scram import Keys
+from accounts.models import Address, Domain, OneTimeLink, Role, ScramKeys, User
 from accounts.services import audit, names
 from accounts.services.errors import AlreadyExists, NotAllowed, NotFound
 from mailservers.delivery import routing
@@ -26,6 +28,7 @@ def create_user(
     role: str = Role.USER,
     quota_octets: int = 0,
     quota_messages: int = 0,
+    scram_keys: Keys | None = None,
 ) -> int:
     """The new user's id; INBOX and the other standard mailboxes are there too. `password_hash` None: nobody can
     sign in with a password until one is set. Raises `InvalidValue`, `NotFound` (domain), `AlreadyExists`."""
@@ -43,6 +46,8 @@ def create_user(
         quota_octets=names.checked_quota(quota_octets),
         quota_messages=names.checked_message_quota(quota_messages),
     )
+    if scram_keys is not None:
+        save_scram_keys(user.pk, None, scram_keys)
     create_standard_mailboxes(tx, [user.pk])
     audit.record(actor, "user.create", login, role=user.role, quota_octets=quota_octets, quota_messages=quota_messages)
     tx.after_commit.append(routing.forget)
@@ -74,11 +79,16 @@ def update_user(
     tx.after_commit.append(routing.forget)  # it knows who has a quota
 
 
-def set_password(tx: Transaction, user_id: int, password_hash: str, *, actor: str) -> None:
-    """`password_hash` from `hash_typed` or `hash_given`. Every remembered login and sign-in link ends.
-    Raises `NotFound`."""
+def set_password(
+    tx: Transaction, user_id: int, password_hash: str, *, actor: str, scram_keys: Keys | None = None
+) -> None:
+    """`password_hash` from `hash_typed` or `hash_given`, `scram_keys` from `scram_keys_for`. Every remembered login
+    and sign-in link ends, and every session that signed in with the old password. Raises `NotFound`."""
     user = get_user(user_id)
     User.objects.filter(pk=user_id).update(password=password_hash, credential_version=F("credential_version") + 1)
+    ScramKeys.objects.filter(user=user, credential=None).delete()
+    if scram_keys is not None:
+        save_scram_keys(user_id, None, scram_keys)
     OneTimeLink.objects.filter(user=user).delete()
     audit.record(actor, "user.password", user.login)
 

@@ -185,14 +185,6 @@ def sasl_response(line: bytes) -> bytes:
         raise Pop3SyntaxError("Invalid base64") from None
 
 
-def sasl_plain(response: bytes) -> tuple[str, str, str]:
-    """RFC 4616 section 2: `[authzid] NUL authcid NUL passwd`."""
-    fields = response.split(b"\0")
-    if len(fields) != 3 or not fields[1]:
-        raise Pop3SyntaxError("Malformed PLAIN response")
-    return _text(fields[0]), _text(fields[1]), _text(fields[2])
-
-
 def _within(command: Command, limit: int) -> None:
     if command.size_octets > limit:
         raise Pop3SyntaxError("Line too long")

@@ -1,7 +1,6 @@
 """Commands about the session itself: CAPABILITY, NOOP, LOGOUT, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, ID, IDLE.
 
-RFC 9051 sections 6.1, 6.2, 6.3.1, 6.3.13; RFC 2971; RFC 4959 (SASL-IR); RFC 4616 (PLAIN);
-draft-murchison-sasl-login (LOGIN).
+RFC 9051 sections 6.1, 6.2, 6.3.1, 6.3.13; RFC 2971; RFC 4959 (SASL-IR).
 """
 
 import binascii
@@ -9,9 +8,12 @@ import logging
 
 from django.conf import settings
 
-from accounts.auth.door import AuthenticationFailed, Throttled, authenticate
+from accounts.auth.door import AuthenticationFailed, Identity, Throttled, authenticate
+from accounts.auth.sasl import Exchange, offered
 from mailservers.formats.imap.arguments import AuthenticateRequest, LoginRequest
 from mailservers.formats.imap.lexer import ImapSyntaxError
+from mailservers.formats.sasl import SaslSyntaxError
+from mailservers.formats.sasl import text as sasl_text
 from mailservers.imap.replies import Disconnect, Refusal, Reply
 from mailservers.imap.session import Session
 
@@ -20,7 +22,6 @@ log = logging.getLogger(__name__)
 MAX_FAILED_LOGINS = 5  # then the connection is closed
 MAX_SASL_OCTETS = 8192  # a decoded answer
 ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY")
-MECHANISMS = ("PLAIN", "LOGIN")
 
 # RFC 9051 section 6.1.1. APPENDLIMIT, STARTTLS, AUTH= and LOGINDISABLED depend on the settings and the connection.
 CAPABILITIES = (
@@ -70,7 +71,7 @@ def capability_text(session: Session) -> bytes:
         if not session.sink.is_tls:
             names.append("STARTTLS")
         if session.sink.may_send_password:
-            names += [f"AUTH={mechanism}" for mechanism in MECHANISMS]
+            names += [f"AUTH={name}" for name in offered(is_tls=session.sink.is_tls)]
         else:
             names.append("LOGINDISABLED")
     else:
@@ -117,28 +118,29 @@ async def starttls(session: Session, _request: None) -> Reply:
 
 async def login(session: Session, request: LoginRequest) -> Reply:
     _require_private(session)
-    return await _sign_in(session, request.user, request.password)
+    user, password = sasl_text(request.user), sasl_text(request.password)
+    try:
+        identity = await authenticate(user, password, address=session.sink.peer_address, service="imap")
+    except AuthenticationFailed as error:
+        raise _failed(session, error) from None
+    return _enter(session, identity)
 
 
 async def authenticate_command(session: Session, request: AuthenticateRequest) -> Reply:
-    """AUTHENTICATE PLAIN and LOGIN, with or without an initial response."""
-    if request.mechanism not in MECHANISMS:
+    """AUTHENTICATE, with or without an initial response: the octets of `accounts.auth.sasl`'s mechanisms."""
+    if request.mechanism not in offered(is_tls=session.sink.is_tls):
         raise Refusal("CANNOT", "Unsupported authentication mechanism")
     _require_private(session)
-    first = await _answer(session, b"") if request.initial is None else _decode(request.initial)
-    if request.mechanism == "PLAIN":
-        fields = first.split(b"\0")
-        if len(fields) != 3 or not fields[1]:
-            raise ImapSyntaxError("Malformed PLAIN message")
-        authorization, user, password = fields
-        if authorization not in (b"", user):
-            session.failed_logins += 1
-            raise Refusal("AUTHORIZATIONFAILED", "Signing in as another user is not allowed")
-        return await _sign_in(session, user, password)
-    # LOGIN: the user name has no prompt of its own where it came as initial response.
-    if request.initial is None and not first:
-        raise ImapSyntaxError("No user name given")
-    return await _sign_in(session, first, await _answer(session, b"UGFzc3dvcmQ6"))
+    exchange = Exchange(request.mechanism, session.sink, "imap")
+    answer = None if request.initial is None else _decode(request.initial)
+    try:
+        while isinstance(outcome := await exchange.step(answer), bytes):
+            answer = await _answer(session, outcome)
+    except SaslSyntaxError as error:
+        raise ImapSyntaxError(str(error)) from None
+    except AuthenticationFailed as error:
+        raise _failed(session, error) from None
+    return _enter(session, outcome)
 
 
 def _require_private(session: Session) -> None:
@@ -147,8 +149,8 @@ def _require_private(session: Session) -> None:
 
 
 async def _answer(session: Session, challenge: bytes) -> bytes:
-    """Send a challenge (in base64), wait for the answer. ``*`` cancels: BAD (RFC 9051 section 6.2.2)."""
-    session.raw(b"+ %b\r\n" % challenge)
+    """Send a challenge, wait for the answer. ``*`` cancels: BAD (RFC 9051 section 6.2.2)."""
+    session.raw(b"+ %b\r\n" % binascii.b2a_base64(challenge, newline=False))
     session.send()
     line = await session.next_line()
     if line == b"*":
@@ -168,21 +170,8 @@ def _decode(text: bytes) -> bytes:
     return answer
 
 
-async def _sign_in(session: Session, user: bytes, password: bytes) -> Reply:
-    try:
-        identity = await authenticate(
-            user.decode("utf-8"), password.decode("utf-8"), address=session.sink.peer_address, service="imap"
-        )
-    except UnicodeDecodeError:
-        _count_failure(session)
-        raise AuthenticationFailed("invalid login or password") from None
-    except Throttled:
-        raise
-    except AuthenticationFailed:
-        _count_failure(session)
-        raise
-    session.identity = identity
-    session.widen_limits()
+def _enter(session: Session, identity: Identity) -> Reply:
+    session.enter(identity)
     return Reply("Logged in", capability_text(session))
 
 
@@ -210,10 +199,13 @@ async def unauthenticate(session: Session, _request: None) -> None:
         session.sink.end_compression()  # with the tagged OK, which is all that is still to be written
 
 
-def _count_failure(session: Session) -> None:
-    session.failed_logins += 1
-    if session.failed_logins >= MAX_FAILED_LOGINS:
-        raise Disconnect("Too many failed logins")
+def _failed(session: Session, error: AuthenticationFailed) -> Exception:
+    """Being refused for a while is no failure of this connection."""
+    if not isinstance(error, Throttled):
+        session.failed_logins += 1
+        if session.failed_logins >= MAX_FAILED_LOGINS:
+            return Disconnect("Too many failed logins")
+    return error
 
 
 # ------------------------------------------------------------ after signing in

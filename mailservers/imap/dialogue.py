@@ -23,6 +23,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from accounts.auth.door import Identity
+from accounts.auth.live import live_sessions
 from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.imap.reader import BEFORE_LOGIN, Command, CommandReader, Continue, Fatal, Rejected, after_login
 from mailservers.imap import access
@@ -62,7 +64,7 @@ class Dialogue:
         self.reader = CommandReader()
         self.session = session = Session(sink)
         session.next_line = self._next_line
-        session.widen_limits = self._widen_limits
+        session.enter = self._enter
         session.narrow_limits = self._narrow_limits
         session.forget_input = self.reader.clear
         session.on_change = self._on_change
@@ -114,6 +116,7 @@ class Dialogue:
     def lost(self) -> None:
         """The connection is gone. A command in hand goes on until it wants to send."""
         self._ending = True
+        live_sessions.leave(self)
         self.session.stop_listening()
         if self._line_wanted is not None and not self._line_wanted.done():
             self._line_wanted.set_exception(ConnectionResetError())
@@ -208,6 +211,7 @@ class Dialogue:
         if self._ending:
             return
         self._ending = True
+        live_sessions.leave(self)
         if text is not None:
             self.session.untagged(b"BYE " + text.encode("ascii", "replace"))
         self.session.send()
@@ -222,11 +226,19 @@ class Dialogue:
         if self._task is None and self.session.has_news and not self._ending:
             self._begin()
 
-    def _widen_limits(self) -> None:
+    def _enter(self, identity: Identity) -> None:
+        """Signed in: wider limits, until the end or until the login counts no more."""
+        self.session.identity = identity
         self.reader.limits = after_login(settings.MESSAGE_SIZE_LIMIT)
         self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
+        if not self._ending:
+            live_sessions.enter(self, identity, self._revoked)
+
+    def _revoked(self) -> None:
+        self.goodbye("Your password was changed or your access withdrawn: sign in again")
 
     def _narrow_limits(self) -> None:
+        live_sessions.leave(self)
         self.reader.limits = BEFORE_LOGIN
         self.sink.expect_within(settings.IMAP_LOGIN_TIMEOUT_S)
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from accounts.auth.door import AuthenticationFailed, Throttled
+from accounts.auth.sasl import NotAuthorized
 from mailservers.formats.imap.lexer import BadCharset, BadMailboxName, ImapSyntaxError
 from mailservers.store import errors
 
@@ -38,6 +39,7 @@ _CODES: tuple[tuple[type[Exception], str, str], ...] = (
     (BadMailboxName, "NO", "CANNOT"),
     (ImapSyntaxError, "BAD", ""),
     (Throttled, "NO", "UNAVAILABLE"),
+    (NotAuthorized, "NO", "AUTHORIZATIONFAILED"),
     (AuthenticationFailed, "NO", "AUTHENTICATIONFAILED"),
     (errors.NoSuchMailbox, "NO", "NONEXISTENT"),
     (errors.MailboxExists, "NO", "ALREADYEXISTS"),

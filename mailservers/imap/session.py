@@ -69,6 +69,7 @@ class Sink(Protocol):
 
     @property
     def may_send_password(self) -> bool: ...
+    def channel_binding(self, kind: str) -> bytes | None: ...
     def write(self, data: bytes) -> None: ...
     async def drain(self) -> None: ...
     async def start_tls(self) -> None: ...
@@ -157,6 +158,7 @@ class Session:
         "bad_commands",
         "condstore",
         "delays_expunges",
+        "enter",
         "failed_logins",
         "forget_input",
         "identity",
@@ -176,7 +178,6 @@ class Session:
         "told_progress_at",
         "uidonly",
         "utf8",
-        "widen_limits",
     )
 
     def __init__(self, sink: Sink) -> None:
@@ -200,10 +201,10 @@ class Session:
         self.failed_logins = 0
         self.bad_commands = 0  # one after the other
         self._out: list[bytes] = []
-        # Set by the dialogue: the next line of an authentication exchange, the limits after login, what STARTTLS
+        # Set by the dialogue: the next line of an authentication exchange, what follows a login, what STARTTLS
         # needs, and who wants to know of changes.
         self.next_line: Callable[[], Awaitable[bytes]]
-        self.widen_limits: Callable[[], None]
+        self.enter: Callable[[Identity], None]
         self.narrow_limits: Callable[[], None]
         self.forget_input: Callable[[], None]
         self.on_change: Callable[[], None]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
 import ssl
 
-from accounts.auth.door import AuthenticationFailed, authenticate
-from mailservers.formats.pop3 import Pop3SyntaxError, SaslRequest, sasl_plain, sasl_response
+from accounts.auth.door import AuthenticationFailed, Identity, authenticate
+from accounts.auth.live import live_sessions
+from accounts.auth.sasl import Exchange, offered
+from mailservers.formats.pop3 import Pop3SyntaxError, SaslRequest, sasl_response
+from mailservers.formats.sasl import SaslSyntaxError
 from mailservers.pop3.maildrop import open_maildrop
 from mailservers.pop3.replies import Answer, Disconnect, Refusal, Reply, err, ok, reply_for
-from mailservers.pop3.session import Session
+from mailservers.pop3.session import REVOKED, Session
 
 FAILED_LOGIN_DELAY_S = 1.0
 MAX_FAILED_LOGINS = 5  # then the connection is closed
@@ -34,20 +38,29 @@ def password(session: Session, secret: str) -> Answer:
     return _sign_in(session, login, secret)
 
 
+def sasl_capability(session: Session) -> str:
+    return "SASL " + " ".join(offered(is_tls=session.wire.is_tls))
+
+
 def auth(session: Session, request: SaslRequest) -> Answer:
-    """RFC 5034; PLAIN only."""
-    if request.mechanism != "PLAIN":
+    """RFC 5034: the octets of `accounts.auth.sasl`'s mechanisms, carried over POP3."""
+    if request.mechanism not in offered(is_tls=session.wire.is_tls):
         raise Refusal("Unsupported authentication mechanism")
     _require_private(session)
-    if request.initial is not None:
-        return _plain(session, request.initial)
-    session.expect_line(lambda line: _plain(session, sasl_response(line)))
-    return b"+ \r\n"
+    return _step(session, Exchange(request.mechanism, session.wire, "pop3"), request.initial)
 
 
-def _plain(session: Session, response: bytes) -> Answer:
-    authorization, login, secret = sasl_plain(response)
-    return _sign_in(session, login, secret, authorization or login)
+async def _step(session: Session, exchange: Exchange, answer: bytes | None) -> Reply:
+    try:
+        outcome = await exchange.step(answer)
+    except SaslSyntaxError as error:
+        raise Pop3SyntaxError(str(error)) from None
+    except AuthenticationFailed as error:
+        return await _failed(session, error)
+    if isinstance(outcome, Identity):
+        return await _enter(session, outcome)
+    session.expect_line(lambda line: _step(session, exchange, sasl_response(line)))
+    return b"+ " + binascii.b2a_base64(outcome, newline=False) + b"\r\n"
 
 
 def _require_private(session: Session) -> None:
@@ -55,20 +68,28 @@ def _require_private(session: Session) -> None:
         raise Refusal("A password is only accepted over TLS: use STLS", "AUTH")
 
 
-async def _sign_in(session: Session, login: str, secret: str, act_as: str = "") -> Reply:
-    """Whatever was wrong with login and password, the answer and its delay are the same."""
+async def _sign_in(session: Session, login: str, secret: str) -> Reply:
     try:
         identity = await authenticate(login, secret, address=session.wire.peer_address, service="pop3")
-        if act_as and act_as.strip().lower() != login.strip().lower():
-            raise AuthenticationFailed
     except AuthenticationFailed as error:
-        await asyncio.sleep(FAILED_LOGIN_DELAY_S)
-        session.failed_logins += 1
-        if session.failed_logins >= MAX_FAILED_LOGINS:
-            raise Disconnect(err("Too many failed logins", "AUTH")) from None
-        return reply_for(error)
+        return await _failed(session, error)
+    return await _enter(session, identity)
+
+
+async def _failed(session: Session, error: AuthenticationFailed) -> Reply:
+    """Whatever was wrong with login and password, the answer and its delay are the same."""
+    await asyncio.sleep(FAILED_LOGIN_DELAY_S)
+    session.failed_logins += 1
+    if session.failed_logins >= MAX_FAILED_LOGINS:
+        raise Disconnect(err("Too many failed logins", "AUTH")) from None
+    return reply_for(error)
+
+
+async def _enter(session: Session, identity: Identity) -> Reply:
     drop = await open_maildrop(identity.user_id)
     session.enter(drop)
+    if not session.is_over:
+        live_sessions.enter(session, identity, lambda: session.goodbye(REVOKED))
     return ok(f"Maildrop has {drop.count} messages ({drop.octets} octets)")
 
 

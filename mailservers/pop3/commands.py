@@ -34,12 +34,13 @@ class Row:
     state: State
     parse: Callable[[Command], Any]
     handler: Callable[[Session, Any], Answer]
-    capability: str = ""
+    capability: str | Callable[[Session], str] = ""
     is_offered: Callable[[Session], bool] = _always
 
 
 def capa(session: Session, _: None) -> Reply:
-    lines = [row.capability for row in _ROWS if row.capability and row.is_offered(session)]
+    texts = [row.capability for row in _ROWS if row.capability and row.is_offered(session)]
+    lines = [text if isinstance(text, str) else text(session) for text in texts]
     return "\r\n".join(["+OK Capability list follows", *lines, *BEHAVIOUR, ".", ""]).encode("ascii")
 
 
@@ -77,7 +78,7 @@ _ROWS = (
         State.AUTHORIZATION,
         grammar.sasl_request,
         access.auth,
-        capability="SASL PLAIN",
+        capability=access.sasl_capability,
         is_offered=access.may_send_password,
     ),
     Row("STAT", State.TRANSACTION, grammar.no_argument, transaction.stat),

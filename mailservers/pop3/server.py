@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accounts.auth.live import live_sessions
 from mailservers.pop3.commands import run
 from mailservers.pop3.replies import err
 from mailservers.pop3.session import Session
@@ -32,6 +33,7 @@ class Pop3Connection(Connection):
         self.session.finish()
 
     def closed(self) -> None:
+        live_sessions.leave(self.session)
         self.session.lost()
 
     def timed_out(self) -> None:

@@ -33,6 +33,7 @@ MAX_AT_ONCE = 200  # commands answered before other connections have their turn
 MAX_BAD_COMMANDS = 20  # one after the other
 FLUSH_OCTETS = 64 * 1024  # of replies gathered into one write
 
+REVOKED = err("Your password was changed or your access withdrawn: sign in again", "AUTH")
 SHUTTING_DOWN = err("Server is shutting down", "SYS/TEMP")
 
 _Waiting = Coroutine[Any, Any, Reply]
@@ -48,6 +49,7 @@ class Wire(Protocol):
 
     @property
     def may_send_password(self) -> bool: ...
+    def channel_binding(self, kind: str) -> bytes | None: ...
     @property
     def is_writable(self) -> bool: ...
     def write(self, data: bytes | memoryview) -> None: ...

@@ -17,15 +17,35 @@ from django.conf import settings
 VALID_DAYS = 825
 
 
+class ServerContext(ssl.SSLContext):
+    """Knows its certificate's hash, for channel binding."""
+
+    end_point: bytes = b""  # tls-server-end-point (RFC 5929 section 4)
+
+
+def end_point_hash(certificate_pem: bytes) -> bytes:
+    """The hash of the certificate with its signature's hash function, SHA-256 in place of MD5 and SHA-1.
+
+    b"" where the signature has none of its own (Ed25519): RFC 5929 leaves that undefined."""
+    certificate = x509.load_pem_x509_certificate(certificate_pem)
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None:
+        return b""
+    if algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    return certificate.fingerprint(algorithm)
+
+
 def server_context() -> ssl.SSLContext:
     """TLS 1.2 and up with the certificate of the settings, or `tls/` under the data directory."""
     certificate, key = settings.TLS_CERT_FILE, settings.TLS_KEY_FILE
     if not certificate:
         certificate, key = _self_signed(settings.DATA_DIR / "tls")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.load_cert_chain(certificate, key or None)
+    context.end_point = end_point_hash(Path(certificate).read_bytes())
     return context
 
 

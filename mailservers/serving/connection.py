@@ -179,6 +179,17 @@ class Connection(asyncio.Protocol):
         self.is_tls = True
         self._reading_paused = False
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        """The TLS connection's data of this channel binding type (RFC 5929); None where there is none.
+
+        `tls-unique` ends with TLS 1.2, and `tls-exporter` (RFC 9266) is out of reach of Python's ssl module."""
+        tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object") if self.transport else None
+        if tls is None:
+            return None
+        if kind == "tls-server-end-point":
+            return getattr(tls.context, "end_point", b"") or None
+        return tls.get_channel_binding(kind) if kind == "tls-unique" and tls.version() == "TLSv1.2" else None
+
     def tls_description(self) -> str:
         """For example "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without TLS."""
         tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object") if self.transport else None

@@ -1,14 +1,16 @@
-"""AUTH PLAIN and LOGIN (RFC 4954, 4616)."""
+"""AUTH (RFC 4954): the octets of `accounts.auth.sasl`'s mechanisms, carried over SMTP."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from accounts.auth.door import AuthenticationFailed, Throttled, authenticate
+from accounts.auth.door import AuthenticationFailed, Throttled
+from accounts.auth.live import live_sessions
+from accounts.auth.sasl import Exchange, offered
+from mailservers.formats.sasl import SaslSyntaxError
 from mailservers.smtp import replies
 from mailservers.smtp.wire import Mode, Waiting
 
@@ -20,68 +22,45 @@ ERRORS_COUNTED = 3  # a wrong password counts as more than one error
 
 
 def do_auth(session: Session, rest: str) -> Waiting | None:
-    mechanism, _, initial = rest.partition(" ")
-    answer: bytes | None = initial.strip().encode() or None
-    if mechanism.upper() == "PLAIN":
-        return _ask(session, "", _auth_plain, answer)
-    if mechanism.upper() == "LOGIN":
-        return _ask(session, "Username:", _auth_login_name, answer)
-    session.reply((504, "5.5.4", "Mechanism not supported; PLAIN and LOGIN are"))
-    return None
-
-
-def _ask(
-    session: Session, challenge: str, then: Callable[[Session, bytes], Waiting | None], answer: bytes | None = None
-) -> Waiting | None:
-    """Challenge the client, and hand its decoded answer to `then`; "*" gives up (RFC 4954 4)."""
-
-    def decode(line: bytes) -> Waiting | None:
-        if line == b"*":
-            session.reply((501, "5.7.0", "Authentication cancelled"))
-            return None
-        try:
-            decoded = b"" if line == b"=" else base64.b64decode(line, validate=True)
-        except (binascii.Error, ValueError):
-            session.reply((501, "5.5.2", "That is not base64"))
-            return None
-        return then(session, decoded)
-
-    if answer is not None:
-        return decode(answer)
-    session.answer, session.mode = decode, Mode.ANSWER
-    session.reply((334, "", base64.b64encode(challenge.encode()).decode()))
-    return None
-
-
-def _auth_plain(session: Session, answer: bytes) -> Waiting | None:
-    parts = answer.split(b"\0")  # authzid NUL authcid NUL passwd (RFC 4616)
-    if len(parts) != 3 or not parts[1]:
-        session.reply((501, "5.5.2", "Malformed PLAIN response"))
+    """ "AUTH" SP sasl-mech [SP initial-response]"""
+    name, _, initial = rest.partition(" ")
+    mechanisms = offered(is_tls=session.wire.is_tls)
+    if name.upper() not in mechanisms:
+        session.reply((504, "5.5.4", f"Mechanism not supported; these are: {' '.join(mechanisms)}"))
         return None
-    authzid, login, password = (part.decode("utf-8", "surrogateescape") for part in parts)
-    if authzid and authzid.lower() != login.lower():
-        session.reply(replies.AUTH_FAILED)
+    exchange = Exchange(name.upper(), session.wire, "smtp")
+    line = initial.strip().encode()
+    return _take(session, exchange, line) if line else _step(session, exchange, None)
+
+
+def _take(session: Session, exchange: Exchange, line: bytes) -> Waiting | None:
+    """The client's answer in base64; "*" gives up (RFC 4954 4)."""
+    if line == b"*":
+        session.reply((501, "5.7.0", "Authentication cancelled"))
         return None
-    return _authenticate(session, login, password)
-
-
-def _auth_login_name(session: Session, answer: bytes) -> Waiting | None:
-    login = answer.decode("utf-8", "surrogateescape")
-
-    def then(session: Session, answer: bytes) -> Waiting | None:
-        return _authenticate(session, login, answer.decode("utf-8", "surrogateescape"))
-
-    return _ask(session, "Password:", then)
-
-
-async def _authenticate(session: Session, login: str, password: str) -> None:
     try:
-        session.identity = await authenticate(
-            login, password, address=session.wire.peer_address, service=session.role.value
-        )
+        answer = b"" if line == b"=" else base64.b64decode(line, validate=True)
+    except (binascii.Error, ValueError):
+        session.reply((501, "5.5.2", "That is not base64"))
+        return None
+    return _step(session, exchange, answer)
+
+
+async def _step(session: Session, exchange: Exchange, answer: bytes | None) -> None:
+    try:
+        outcome = await exchange.step(answer)
+    except SaslSyntaxError as error:
+        session.reply((501, "5.5.2", str(error)))
     except AuthenticationFailed as error:
         await asyncio.sleep(DELAY_S)
         session.reply(replies.AUTH_THROTTLED if isinstance(error, Throttled) else replies.AUTH_FAILED)
         session.errors += ERRORS_COUNTED
     else:
+        if isinstance(outcome, bytes):
+            session.answer, session.mode = lambda line: _take(session, exchange, line), Mode.ANSWER
+            session.reply((334, "", base64.b64encode(outcome).decode("ascii")))
+            return
+        session.identity = outcome
+        if not session.is_over:
+            live_sessions.enter(session, outcome, lambda: session.goodbye(replies.REVOKED))
         session.reply((235, "2.7.0", "Authentication successful"))

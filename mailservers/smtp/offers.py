@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.auth.sasl import offered
 from mailservers.smtp.wire import Role
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def _future_release(session: Session) -> str:
     """RFC 4865 3: the longest time, and the last moment."""
     latest = timezone.now() + timedelta(seconds=settings.FUTURE_RELEASE_MAX_S)
     return f"FUTURERELEASE {settings.FUTURE_RELEASE_MAX_S} {latest:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _mechanisms(session: Session) -> str:
+    return " ".join(["AUTH", *offered(is_tls=session.wire.is_tls)])
 
 
 def _is_submission(session: Session) -> bool:
@@ -75,7 +80,7 @@ EXTENSIONS = (
     Extension(_named("REQUIRETLS"), mail=frozenset({"REQUIRETLS"}), is_offered=_is_tls),
     Extension(_named("STARTTLS"), is_offered=_is_clear),
     # RFC 4954 5: AUTH= is accepted, and not trusted.
-    Extension(_named("AUTH PLAIN LOGIN"), mail=frozenset({"AUTH"}), is_offered=_may_authenticate),
+    Extension(_mechanisms, mail=frozenset({"AUTH"}), is_offered=_may_authenticate),
 )
 
 

@@ -29,6 +29,7 @@ BARE_LINE_END = (554, "5.6.0", "The message has a bare CR or LF; lines must end 
 AUTH_FAILED = (535, "5.7.8", "Authentication credentials invalid")
 AUTH_THROTTLED = (454, "4.7.0", "Too many failed logins; try again later")
 TEMPORARY = (451, "4.3.0", "Temporary failure; please try again later")
+REVOKED = (421, "4.7.0", "Your password was changed or your access withdrawn: sign in again")
 SHUTTING_DOWN = (421, "4.3.2", "Shutting down")
 TIMED_OUT = (421, "4.4.2", "Timeout")
 TOO_MANY_ERRORS = (421, "4.7.0", "Too many errors")

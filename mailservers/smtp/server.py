@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from accounts.auth.live import live_sessions
 from mailservers.serving.connection import Connection
 from mailservers.serving.listener import Service
 from mailservers.smtp import replies
@@ -32,6 +33,7 @@ class SmtpConnection(Connection):
 
     def closed(self) -> None:
         self.session.is_over = True
+        live_sessions.leave(self.session)
 
     def timed_out(self) -> None:
         self.session.goodbye(replies.TIMED_OUT)

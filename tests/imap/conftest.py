@@ -37,6 +37,9 @@ class Client:
     def may_send_password(self) -> bool:
         return self.is_tls or self.loopback
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        return b"hash of the certificate" if self.is_tls and kind == "tls-server-end-point" else None
+
     def write(self, data: bytes) -> None:
         self.output += data
         self.arrived.set()
@@ -149,8 +152,7 @@ async def connect(mail: None, hub_attached: None) -> AsyncIterator[Callable[...,
         await client.until(rb"\* OK \[CAPABILITY ")
         if user is not None:
             # What LOGIN does, without the cost of a password check.
-            client.dialogue.session.identity = Identity(user.pk, user.login, user.name, False)
-            client.dialogue.session.widen_limits()
+            client.dialogue.session.enter(Identity(user.pk, user.login, user.name, False))
         return client
 
     yield make

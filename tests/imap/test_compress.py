@@ -70,8 +70,7 @@ async def peer(request, mail, hub_attached, anna) -> AsyncIterator[Peer]:
 
     def connection(context, *, implicit_tls: bool) -> ImapConnection:
         made = ImapConnection(context, implicit_tls=implicit_tls)
-        made.dialogue.session.identity = Identity(anna.pk, anna.login, anna.name, False)
-        made.dialogue.session.widen_limits()
+        made.dialogue.session.enter(Identity(anna.pk, anna.login, anna.name, False))
         return made
 
     async with listening(Service("imap", connection, request.param)) as port:

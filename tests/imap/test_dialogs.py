@@ -91,7 +91,7 @@ async def test_authenticate(connect, anna):
         C: !!!
         S: c BAD Invalid base64
         C: d AUTHENTICATE PLAIN =
-        S: d BAD Malformed PLAIN message
+        S: d BAD Malformed PLAIN response
         C: e AUTHENTICATE PLAIN {b64("ben@harbour.test" + chr(0) + anna.login + chr(0) + PASSWORD)}
         S: e NO [AUTHORIZATIONFAILED] ...
         C: f AUTHENTICATE PLAIN
@@ -107,7 +107,7 @@ async def test_authenticate(connect, anna):
         """,
         f"""
         C: a AUTHENTICATE LOGIN
-        S: +...
+        S: + VXNlcm5hbWU6
         C: {b64(anna.login)}
         S: + UGFzc3dvcmQ6
         C: {b64(PASSWORD)}

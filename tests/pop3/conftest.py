@@ -45,6 +45,9 @@ class Client:
 
     # what a session needs of its connection
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        return b"hash of the certificate" if self.is_tls and kind == "tls-server-end-point" else None
+
     @property
     def may_send_password(self) -> bool:
         return self.is_tls or self.loopback

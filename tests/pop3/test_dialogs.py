@@ -187,10 +187,10 @@ async def test_capabilities(connect: Connect, inbox: User) -> None:
     lines = set(await client.lines("CAPA"))
     assert lines == COMMON | {b"IMPLEMENTATION Postroom", b"STLS"}
     client = await connect(tls=False, loopback=True)
-    assert set(await client.lines("CAPA")) == lines | {b"USER", b"SASL PLAIN"}
+    assert set(await client.lines("CAPA")) == lines | {b"USER", b"SASL SCRAM-SHA-256 PLAIN LOGIN"}
     client = await connect()
     before = await client.lines("capa")
-    assert set(before) == lines - {b"STLS"} | {b"USER", b"SASL PLAIN"}
+    assert set(before) == lines - {b"STLS"} | {b"USER", b"SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"}
     await client.ok("USER anna@harbour.test")
     await client.ok(f"PASS {PASSWORD}")
     assert await client.lines("CAPA") == before

@@ -12,7 +12,6 @@ from mailservers.formats.pop3 import (
     SaslRequest,
     cut_body,
     parse_command,
-    sasl_plain,
     to_wire,
     wire_size,
 )
@@ -204,19 +203,11 @@ def test_only_the_one_error_escapes(kind: str, line: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_sasl_never_fails_otherwise(response: bytes) -> None:
-    for parse in (sasl_plain, pop3.sasl_response):
+    for parse in (pop3.sasl_response,):
         try:
             parse(response)
         except Pop3SyntaxError:
             pass
-
-
-def test_sasl_plain() -> None:
-    assert sasl_plain(b"\0anna\0pass word") == ("", "anna", "pass word")
-    assert sasl_plain(b"ben\0anna\0x") == ("ben", "anna", "x")
-    for bad in (b"", b"anna\0x", b"\0\0x", b"\0a\0b\0c", b"\0\xff\0x"):
-        with pytest.raises(Pop3SyntaxError):
-            sasl_plain(bad)
 
 
 # ---------------------------------------------------------------- messages

@@ -1,9 +1,10 @@
-"""`manage.py users import|list|add|quota|password|link|disable|enable|delete`."""
+"""`manage.py users import|list|add|quota|password|link|disable|enable|delete|app-password`."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
+from accounts.auth.app_secrets import SCOPES
+from accounts.auth.scram import Keys
 from accounts.management.accounts_command import AccountsCommand, count, find_user
 from accounts.management.user_file import UnreadableFile, read_users
-from accounts.models import Role, User
+from accounts.models import Credential, Role, User
 from accounts.services import (
     COMMAND_LINE,
     ImportReport,
@@ -23,8 +26,11 @@ from accounts.services import (
     hash_typed,
     import_users,
     names,
+    new_app_password,
     note_sign_in_link,
     remove_user,
+    revoke_credential,
+    scram_keys_for,
     set_password,
     set_user_active,
     set_user_quota,
@@ -85,6 +91,24 @@ class Command(AccountsCommand):
         one.add_argument("login", metavar="LOGIN")
         one.add_argument("--yes", action="store_true", help="do not ask")
         one.set_defaults(act=self.delete)
+
+        self.app_password_arguments(actions.add_parser("app-password", help="a user's app passwords"))
+
+    def app_password_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(metavar="ACTION", required=True)
+        one = actions.add_parser("add", help="make one and print it, once")
+        one.add_argument("login", metavar="LOGIN")
+        one.add_argument("name", metavar="NAME", help="where it is used: “phone”")
+        one.add_argument("--scope", nargs="+", choices=SCOPES, default=SCOPES, help="what it opens; all if left out")
+        one.add_argument("--days", type=int, help="works so long; for ever if left out")
+        one.set_defaults(act=self.add_app_password)
+        one = actions.add_parser("list", help="names and scopes")
+        one.add_argument("login", metavar="LOGIN")
+        one.set_defaults(act=self.list_app_passwords)
+        one = actions.add_parser("revoke", help="it works no more, and its sessions end")
+        one.add_argument("login", metavar="LOGIN")
+        one.add_argument("name", metavar="NAME")
+        one.set_defaults(act=self.revoke_app_password)
 
     def password_argument(self, parser: CommandParser) -> None:
         parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
@@ -149,13 +173,14 @@ class Command(AccountsCommand):
         self, login: str, name: str, admin: bool, quota: str, quota_messages: str, password_stdin: bool, **_: Any
     ) -> None:
         octets, messages = names.quota(quota), names.message_quota(quota_messages)
-        password, password_hash = self.read_password(password_stdin)
+        password, password_hash, scram_keys = self.read_password(password_stdin, login)
         store.call_sync(
             create_user,
             login,
             actor=COMMAND_LINE,
             name=name,
             password_hash=password_hash,
+            scram_keys=scram_keys,
             role=Role.ADMIN if admin else Role.USER,
             quota_octets=octets,
             quota_messages=messages,
@@ -171,21 +196,42 @@ class Command(AccountsCommand):
 
     def new_password(self, login: str, password_stdin: bool, **_: Any) -> None:
         user = find_user(login)
-        password, password_hash = self.read_password(password_stdin, user)
-        store.call_sync(set_password, user.pk, password_hash, actor=COMMAND_LINE)
+        password, password_hash, scram_keys = self.read_password(password_stdin, user.login, user)
+        store.call_sync(set_password, user.pk, password_hash, actor=COMMAND_LINE, scram_keys=scram_keys)
         self.stdout.write(f"{user.login} has a new password.")
         self.print_password(password)
 
-    def read_password(self, from_stdin: bool, user: User | None = None) -> tuple[str | None, str]:
-        """(the password if it was made here, its hash)."""
+    def read_password(
+        self, from_stdin: bool, login: str, user: User | None = None
+    ) -> tuple[str | None, str, Keys | None]:
+        """(the password if it was made here, its hash, its SCRAM keys)."""
         if from_stdin:
-            return None, hash_typed(sys.stdin.readline().rstrip("\r\n"), user)
+            typed = sys.stdin.readline().rstrip("\r\n")
+            return None, hash_typed(typed, user), scram_keys_for(login, typed)
         password = generate_password()
-        return password, hash_given(password)
+        return password, hash_given(password), scram_keys_for(login, password)
 
     def print_password(self, password: str | None) -> None:
         if password is not None:
             self.stdout.write(f"Password: {password}")
+
+    # ------------------------------------------------------------ app passwords
+
+    def add_app_password(self, login: str, name: str, scope: Sequence[str], days: int | None, **_: Any) -> None:
+        user = find_user(login)
+        secret = new_app_password(user.login)
+        self.store_credential(user, secret, name, scope, days)
+        self.stdout.write(f"App password: {secret.secret}")
+
+    def list_app_passwords(self, login: str, **_: Any) -> None:
+        self.list_credentials(find_user(login), Credential.Kind.APP_PASSWORD)
+
+    def revoke_app_password(self, login: str, name: str, **_: Any) -> None:
+        user = find_user(login)
+        store.call_sync(revoke_credential, user.pk, Credential.Kind.APP_PASSWORD, name, actor=COMMAND_LINE)
+        self.stdout.write(f"{name} of {user.login} works no more.")
+
+    # ------------------------------------------------------------ off and on
 
     def sign_in_link(self, login: str, **_: Any) -> None:
         user = find_user(login)
