@@ -22,7 +22,6 @@ from mailservers.formats.imap import search as keys
 from mailservers.formats.imap.search import Key, SearchRequest, walk
 from mailservers.formats.imap.sequences import write_numbers
 from mailservers.formats.text import message_texts
-from mailservers.imap.messages import chosen_uids
 from mailservers.imap.object_ids import email_object_id, thread_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import SYSTEM_FLAG_BITS, Session
@@ -125,7 +124,7 @@ async def search(session: Session, request: SearchRequest, by_uid: bool = False)
 
 
 def _chosen(session: Session, key: Key, saved: array[int] | None) -> dict[int, frozenset[int]]:
-    """The UIDs of every message set in the key. Raises ImapSyntaxError for numbers not in use."""
+    """The UIDs of every message set in the key."""
     view = session.mailbox.view
     result = {}
     for node in walk(key):
@@ -135,13 +134,10 @@ def _chosen(session: Session, key: Key, saved: array[int] | None) -> dict[int, f
         elif isinstance(node, keys.Numbers):
             if session.uidonly and not node.numbers.saved:
                 raise Refusal("UIDREQUIRED", "Message numbers are not in use", "BAD")
-            if not view.uids:
-                # Deviation: clients ask "1:* NOT DELETED" of an empty mailbox; that is no reason for BAD.
-                result[id(node)] = frozenset()
-            elif node.numbers.saved:
+            if node.numbers.saved:
                 result[id(node)] = frozenset(view.present(saved or ()))
             else:
-                result[id(node)] = frozenset(chosen_uids(session, node.numbers, by_uid=False))
+                result[id(node)] = frozenset(view.by_number_if_any(node.numbers))
     return result
 
 

@@ -41,7 +41,15 @@ class View:
         count = len(self.uids)
         if numbers.largest_number > count or (count == 0 and numbers.has_star):
             raise ImapSyntaxError("No message has that number")
-        ranges = numbers.resolve(count)
+        return self.by_number_if_any(numbers)
+
+    def by_number_if_any(self, numbers: SequenceSet) -> "array[int]":
+        """The same for SEARCH, where numbers that are not in use match nothing.
+
+        Deviation: RFC 9051 asks for BAD here, too, but clients search "1:* NOT DELETED" in empty mailboxes, and
+        what others answer is an empty result."""
+        count = len(self.uids)
+        ranges = numbers.resolve(count) if count else []
         if ranges == [(1, count)]:
             return self.uids[:]
         chosen = array("I")
