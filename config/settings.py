@@ -127,6 +127,7 @@ QUEUE_DELAY_NOTICE_S = env.int("POSTROOM_QUEUE_DELAY_NOTICE", default=4 * 3600) 
 OUTBOUND_REUSE_IDLE_S = env.float("POSTROOM_OUTBOUND_REUSE_IDLE", default=5.0)  # a connection is kept for the next
 OUTBOUND_REUSE_MESSAGES = env.int("POSTROOM_OUTBOUND_REUSE_MESSAGES", default=100)  # at most over one connection
 OUTBOUND_PORT = env.int("POSTROOM_OUTBOUND_PORT", default=25)  # of hosts found by MX
+OUTBOUND_HTTPS_PORT = env.int("POSTROOM_OUTBOUND_HTTPS_PORT", default=443)  # of hosts with an MTA-STS policy
 OUTBOUND_ALLOW_PRIVATE = env.bool("POSTROOM_OUTBOUND_ALLOW_PRIVATE", default=False)  # MX may be in private networks
 OUTBOUND_DNS_SERVERS = env.list("POSTROOM_OUTBOUND_DNS_SERVERS", default=[])  # host or host:port; else resolv.conf
 OUTBOUND_CA_FILE = env.str("POSTROOM_OUTBOUND_CA_FILE", default="")  # PEM: trusted besides the system's authorities
@@ -135,6 +136,7 @@ OUTBOUND_TIMEOUT_SCALE = env.float("POSTROOM_OUTBOUND_TIMEOUT_SCALE", default=1.
 # ---------------------------------------------------------------- checks of what comes in (mailservers/checks)
 
 DNS_SERVERS = env.list("POSTROOM_DNS_SERVERS", default=OUTBOUND_DNS_SERVERS)  # host or host:port; else resolv.conf
+DNSSEC_TRUST = env.bool("POSTROOM_DNSSEC_TRUST", default=False)  # believe the resolver's AD flag also off loopback
 DNS_TIMEOUT_S = env.float("POSTROOM_DNS_TIMEOUT", default=5.0)  # for one question, all servers and tries
 CHECK_TIMEOUT_S = env.float("POSTROOM_CHECK_TIMEOUT", default=10.0)  # each of two stages; then "temperror"
 CHECK_EXEMPT = env.list("POSTROOM_CHECK_EXEMPT", default=[])  # networks whose mail is not checked

@@ -13,6 +13,7 @@ error. Names are text with A-labels; one that cannot stand in the DNS (a label t
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from typing import Any
 import dns.asyncresolver
 import dns.exception
 import dns.flags
+import dns.message
 import dns.name
 import dns.rdatatype
 import dns.resolver
@@ -48,11 +50,13 @@ class BadName(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`records`: bytes for TXT (strings joined), str for A, AAAA, PTR and CNAME, (preference, str) for MX; names
-    without the last dot. Empty with `exists` False: the name is not there (NXDOMAIN); else it has no such record."""
+    """`records`: bytes for TXT (strings joined), str for A, AAAA, PTR and CNAME, (preference, str) for MX, (usage,
+    selector, matching type, bytes) for TLSA; names without the last dot. Empty with `exists` False: the name is not
+    there (NXDOMAIN); else it has no such record. `is_secure`: a resolver that we trust has validated it (DNSSEC)."""
 
     records: tuple[Any, ...]
     exists: bool = True
+    is_secure: bool = False
 
 
 _VALUES: dict[str, Callable[[Any], Any]] = {
@@ -62,6 +66,7 @@ _VALUES: dict[str, Callable[[Any], Any]] = {
     "MX": lambda record: (record.preference, _text(record.exchange)),
     "PTR": lambda record: _text(record.target),
     "CNAME": lambda record: _text(record.target),
+    "TLSA": lambda record: (record.usage, record.selector, record.mtype, record.cert),
 }
 
 
@@ -121,12 +126,23 @@ class DnsClient:
             answer = await resolver.resolve(name, rdtype, search=False, lifetime=timeout_s, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN as error:
             response = error.response(error.qnames()[0])
-            return Answer((), exists=False), float(response.resolve_chaining().minimum_ttl)
+            ttl_s = float(response.resolve_chaining().minimum_ttl)
+            return Answer((), exists=False, is_secure=self._is_secure(response)), ttl_s
         except dns.resolver.YXDOMAIN:
             return Answer((), exists=False), 0.0
         value = _VALUES[kind]
         ttl_s = float(answer.chaining_result.minimum_ttl)
-        return Answer(tuple(value(record) for record in answer.rrset or ())), ttl_s
+        records = tuple(value(record) for record in answer.rrset or ())
+        return Answer(records, is_secure=self._is_secure(answer.response)), ttl_s
+
+    def _is_secure(self, response: dns.message.Message) -> bool:
+        """The AD flag, believed of a resolver on this machine, or where the administrator says so (RFC 7672 2.1.1)."""
+        return bool(response.flags & dns.flags.AD) and self._trusts_resolver
+
+    @property
+    def _trusts_resolver(self) -> bool:
+        servers = self._configured().nameservers
+        return settings.DNSSEC_TRUST or all(ipaddress.ip_address(str(server)).is_loopback for server in servers)
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         """Made at the first question: a machine without resolv.conf may never ask one."""
@@ -135,6 +151,7 @@ class DnsClient:
             if self._servers:
                 resolver.nameservers, resolver.nameserver_ports = server_addresses(self._servers)
             resolver.use_edns(0, 0, EDNS_PAYLOAD)
+            resolver.flags = dns.flags.RD | dns.flags.AD  # RFC 6840 section 5.7: tell us whether it is validated
             self._resolver = resolver
         return self._resolver
 

@@ -239,6 +239,18 @@ class QueuedRecipient(models.Model):
         )
 
 
+class MtaStsPolicy(models.Model):
+    """Another domain's MTA-STS policy (RFC 8461), in force until it expires."""
+
+    domain = models.CharField(max_length=255, unique=True)  # A-labels, lower case
+    record_id = models.CharField(max_length=32)  # of the TXT record it was fetched for
+    mode = models.CharField(max_length=10)  # "enforce", "testing", "none"
+    max_age_s = models.BigIntegerField()
+    mx = models.TextField(blank=True)  # patterns, separated by spaces
+    fetched_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+
 class DeliveryEvent(models.Model):
     """One step of one message's life; append-only. `address` is the party it concerns, for filters."""
 

@@ -10,19 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 
 from django.conf import settings
 
 from mailservers.formats.downgrade import without_binary
 from mailservers.formats.headers import header_end
+from mailservers.formats.mta_sts import StsPolicy
 from mailservers.formats.outgoing import to_wire, without_return_path
-from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
+from mailservers.outbound.client import OPPORTUNISTIC, OutgoingEnvelope, SmtpSession, open_session
 from mailservers.outbound.homeward import bring_home
 from mailservers.outbound.leases import Job
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.pool import Key, SessionPool
-from mailservers.outbound.resolve import MailHost, MailResolver
+from mailservers.outbound.resolve import Found, MailHost, MailResolver
 from mailservers.outbound.signing import Signer
+from mailservers.outbound.sts import StsPolicies
+from mailservers.outbound.tls_need import TlsNeed
+from mailservers.outbound.tls_policy import need_of
 from mailservers.store.content import IN_THREAD_OVER, read_message
 from mailservers.store.engine import store
 from mailservers.store.placing import Delivery
@@ -35,23 +40,34 @@ LARGE_OCTETS = 2 * 1024 * 1024
 LARGE_AT_ONCE = 4  # large messages in memory at once
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the attempts of a runner share."""
+
+    resolver: MailResolver
+    policies: StsPolicies
+    signer: Signer
+    pool: SessionPool
+    large: asyncio.Semaphore
+
+    @classmethod
+    def make(cls) -> Means:
+        resolver = MailResolver()
+        return cls(resolver, StsPolicies(resolver), Signer(), SessionPool(), asyncio.Semaphore(LARGE_AT_ONCE))
+
+
 class Attempt:
     """`run` once, then `let_go`."""
 
-    def __init__(
-        self, job: Job, resolver: MailResolver, signer: Signer, pool: SessionPool, large: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, job: Job, means: Means) -> None:
         self.job = job
         self.was_reached = False  # a host of the domain greeted us
         self.delivery: Delivery | None = None  # to be written with the outcomes: the recipients are ours
         self.trouble: Outcome | None = None  # no host of the domain could be spoken to, for now
         self.is_recording = False  # set by the runner
-        self._resolver = resolver
-        self._signer = signer
-        self._pool = pool
-        self._large = large
+        self._means = means
         self._session: SmtpSession | None = None
-        self._key: Key = ("", "", 0, False)
+        self._key: Key = ("", "", 0, OPPORTUNISTIC)
 
     @property
     def is_past_return(self) -> bool:
@@ -83,30 +99,38 @@ class Attempt:
     async def _try_hosts(self) -> list[Outcome]:
         failures: list[Unreachable] = []
         tries = 0
-        for host in await self._resolver.mail_hosts(self.job.domain):
+        hosts = await self._means.resolver.mail_hosts(self.job.domain)
+        policy = None if hosts[0].is_routed else await self._means.policies.of(self.job.domain)
+        for host in hosts:
             try:
-                addresses = await self._resolver.addresses(host)
+                found = await self._means.resolver.addresses(host)
+                need = await self._need(host, found, policy)
             except Unreachable as error:
                 failures.append(error)
                 continue
-            for address in addresses[: MAX_CONNECTIONS - tries]:
+            for address in found.addresses[: MAX_CONNECTIONS - tries]:
                 tries += 1
                 try:
-                    return await self._try_address(host, address)
+                    return await self._try_address(host, address, need)
                 except Unreachable as error:
                     failures.append(error)
         raise _most_telling(failures)
 
-    async def _try_address(self, host: MailHost, address: str) -> list[Outcome]:
+    async def _need(self, host: MailHost, found: Found, policy: StsPolicy | None) -> TlsNeed:
+        """RFC 8689 4.2.1; a notice goes on without what was required rather than be lost (section 5)."""
+        require_tls = self.job.require_tls and bool(self.job.reverse_path)
+        return await need_of(self._means.resolver.dns, host, found, self.job.domain, policy, require_tls=require_tls)
+
+    async def _try_address(self, host: MailHost, address: str, need: TlsNeed) -> list[Outcome]:
         """Over a connection that is there already, if it still works; else over a new one."""
-        self._key = key = (host.name, address, host.port, self._must_be_tls)
-        session = self._pool.take(key)
+        self._key = key = (host.name, address, host.port, need)
+        session = self._means.pool.take(key)
         if session is not None:
             try:
                 return await self._transact(session)
             except Unreachable:
                 log.debug("a kept connection to %s had ended", host.name)
-        return await self._transact(await open_session(host.name, address, host.port, require_tls=self._must_be_tls))
+        return await self._transact(await open_session(*key))
 
     async def _transact(self, session: SmtpSession) -> list[Outcome]:
         self._session = session
@@ -120,12 +144,7 @@ class Attempt:
             raise
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
-        return self._large if self.job.size > LARGE_OCTETS else nullcontext()
-
-    @property
-    def _must_be_tls(self) -> bool:
-        """RFC 8689 4.2.1; a notice goes on without rather than be lost (section 5)."""
-        return self.job.require_tls and bool(self.job.reverse_path)
+        return self._means.large if self.job.size > LARGE_OCTETS else nullcontext()
 
     async def _message(self, session: SmtpSession) -> bytes:
         """The octets to send: read only when a host is there to take them, and signed."""
@@ -136,7 +155,7 @@ class Attempt:
         if self.job.is_binary:
             shape = without_return_path if session.takes_binary else _as_lines
         wire = await asyncio.to_thread(shape, raw) if len(raw) > IN_THREAD_OVER else shape(raw)
-        return wire if self.job.sender_id is None else await self._signer.sign(wire)
+        return wire if self.job.sender_id is None else await self._means.signer.sign(wire)
 
     def _envelope(self, message: bytes) -> OutgoingEnvelope:
         job = self.job
@@ -155,7 +174,7 @@ class Attempt:
     def let_go(self) -> None:
         """Leave the connection to the next message; after the outcome is safe."""
         if self._session is not None:
-            self._pool.give(self._key, self._session)
+            self._means.pool.give(self._key, self._session)
 
 
 def _as_lines(raw: bytes) -> bytes:

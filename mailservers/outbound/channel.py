@@ -8,11 +8,11 @@ reader's limits, and by MAX_WAITING replies nobody asked for.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from typing import cast
 
 from mailservers.formats.smtp_reply import Reply, ReplyReader
+from mailservers.outbound.tls_need import NotTrusted, TlsNeed
 
 MAX_WAITING = 1100  # replies read but not yet taken: the largest pipelined group has fewer
 
@@ -120,7 +120,7 @@ class SmtpChannel(asyncio.Protocol):
         if self._lost is not None:
             raise ConnectionLost(self._lost)
 
-    async def start_tls(self, context: ssl.SSLContext, server_name: str, timeout_s: float) -> None:
+    async def start_tls(self, need: TlsNeed, server_name: str, timeout_s: float) -> None:
         """Go on in TLS. What was sent in the clear after the reply to STARTTLS is refused, not believed
         (the response injection of CVE-2021-38371 and its kin). Raises `ConnectionLost`."""
         if self._replies or not self._reader.is_between_replies or self._transport is None:
@@ -129,7 +129,7 @@ class SmtpChannel(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         try:
             transport = await loop.start_tls(
-                self._transport, self, context, server_hostname=server_name, ssl_handshake_timeout=timeout_s
+                self._transport, self, need.context(), server_hostname=server_name, ssl_handshake_timeout=timeout_s
             )
         except (OSError, ValueError, RuntimeError) as error:
             self.abort()
@@ -137,6 +137,11 @@ class SmtpChannel(asyncio.Protocol):
         if transport is None:
             raise ConnectionLost("TLS could not be started: the server closed the connection")
         self._transport = transport
+        try:
+            need.check(transport.get_extra_info("ssl_object"))
+        except NotTrusted as error:
+            self.abort()
+            raise ConnectionLost(str(error)) from error
 
     @property
     def tls_version(self) -> str:

@@ -4,11 +4,12 @@
     outcomes = await session.transact(envelope, message)       # one for each recipient
     await session.quit()
 
-TLS is opportunistic: certificates are not checked, and a host whose TLS fails is spoken to in the clear, because the
-alternative to unchecked TLS is no TLS (RFC 7435). Extensions used where they are offered: PIPELINING (RFC 2920),
-SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), STARTTLS (3207), DSN (3461), CHUNKING and BINARYMIME (3030) for binary
-content, LIMITS (9422), REQUIRETLS (8689): a message that requires TLS goes only to hosts that offer it in turn, over
-TLS with a certificate that names them.
+Unless a `TlsNeed` says otherwise, TLS is opportunistic: certificates are not checked, and a host whose TLS fails is
+spoken to in the clear, because the alternative to unchecked TLS is no TLS (RFC 7435). A message that came with
+REQUIRETLS goes only to hosts that offer it in turn, over a connection whose certificate was checked (RFC 8689).
+
+Extensions used where they are offered: PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), STARTTLS
+(3207), DSN (3461), CHUNKING and BINARYMIME (3030) for binary content.
 
 Nothing is lost: every recipient gets an `Outcome`, and what has not been refused for good is temporary. Until a
 recipient has been decided upon, trouble is raised as `Unreachable` so that the next host can be tried.
@@ -19,9 +20,7 @@ up): hosts that would harm it have gone, and converting would break the signatur
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass, replace
-from functools import cache
 
 from django.conf import settings
 
@@ -31,6 +30,9 @@ from mailservers.formats.outgoing import data_blocks, domain_on_wire
 from mailservers.formats.smtp_reply import Reply, parse_extensions
 from mailservers.outbound.channel import ConnectionLost, SmtpChannel, open_channel
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable, refusal
+from mailservers.outbound.tls_need import TlsNeed
+
+OPPORTUNISTIC = TlsNeed()
 
 # RFC 5321 section 4.5.3.2, in seconds; multiplied by OUTBOUND_TIMEOUT_SCALE.
 CONNECT_S = 30.0  # not in the RFC
@@ -46,25 +48,6 @@ QUIT_S = 2.0  # the mail is delivered: nobody waits longer for a goodbye
 
 def _scaled(seconds: float) -> float:
     return seconds * settings.OUTBOUND_TIMEOUT_SCALE
-
-
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-TLS_CONTEXT = _tls_context()
-
-
-@cache
-def verifying_context() -> ssl.SSLContext:
-    """Checks that the certificate names the host, by the system's authorities and those of OUTBOUND_CA_FILE."""
-    context = ssl.create_default_context()
-    if settings.OUTBOUND_CA_FILE:
-        context.load_verify_locations(settings.OUTBOUND_CA_FILE)
-    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,41 +68,46 @@ class _TlsFailed(Exception):
     """Try again without."""
 
 
-async def open_session(host: str, address: str, port: int, *, require_tls: bool = False) -> SmtpSession:
-    """A session ready for a transaction. Raises `Unreachable`; `require_tls`: also when the host does not promise to
-    keep the message under TLS (RFC 8689 4.2.1)."""
-    if require_tls:
-        return await _open_required(host, address, port)
+async def open_session(host: str, address: str, port: int, need: TlsNeed = OPPORTUNISTIC) -> SmtpSession:
+    """A session ready for a transaction, secured as `need` says. Raises `Unreachable`."""
+    if need.is_must:
+        return await _open_secured(host, address, port, need)
     try:
-        return await _open(host, address, port, with_tls=True)
+        return await _open(host, address, port, need, with_tls=True)
     except _TlsFailed:
-        return await _open(host, address, port, with_tls=False)
+        return await _open(host, address, port, need, with_tls=False)
 
 
-async def _open_required(host: str, address: str, port: int) -> SmtpSession:
+async def _open_secured(host: str, address: str, port: int, need: TlsNeed) -> SmtpSession:
     try:
-        session = await _open(host, address, port, with_tls=True, context=verifying_context())
+        session = await _open(host, address, port, need, with_tls=True)
     except _TlsFailed as error:
-        text = f"{host} [{address}]: TLS was required, and failed: {error.__cause__}"
-        raise Unreachable(text, temporary=False, status="5.7.10", host=host, address=address) from error
-    if session.tls and "REQUIRETLS" in session.extensions:
-        return session
-    await session.quit()
-    status, what = ("5.7.30", "REQUIRETLS") if session.tls else ("5.7.10", "TLS")
-    text = f"{host} [{address}]: the message requires TLS all the way, and the host does not offer {what}"
-    raise Unreachable(text, temporary=False, status=status, host=host, address=address)
+        raise _unsecured(host, address, need, f"TLS was required, and failed: {error.__cause__}") from error
+    if not session.tls:
+        await session.quit()
+        raise _unsecured(host, address, need, "TLS was required, and the host does not offer it")
+    if need.promise and "REQUIRETLS" not in session.extensions:
+        await session.quit()
+        text = f"{host} [{address}]: the message requires TLS all the way, and the host does not offer REQUIRETLS"
+        raise Unreachable(text, temporary=False, status="5.7.30", host=host, address=address)
+    session.tls += f", {need.because}"
+    return session
 
 
-async def _open(
-    host: str, address: str, port: int, *, with_tls: bool, context: ssl.SSLContext = TLS_CONTEXT
-) -> SmtpSession:
+def _unsecured(host: str, address: str, need: TlsNeed, text: str) -> Unreachable:
+    """A policy may be mended, or the attacker go away: temporary. What the sender required, it learns at once."""
+    text, status = f"{host} [{address}]: {text} ({need.because})", "5.7.10" if need.promise else "4.7.5"
+    return Unreachable(text, temporary=not need.promise, status=status, host=host, address=address)
+
+
+async def _open(host: str, address: str, port: int, need: TlsNeed, *, with_tls: bool) -> SmtpSession:
     try:
         channel = await open_channel(address, port, _scaled(CONNECT_S))
     except ConnectionLost as error:
         raise Unreachable(f"{host} [{address}]: {error}", temporary=True, host=host, address=address) from error
     session = SmtpSession(channel, host, address)
     try:
-        await session.begin(with_tls=with_tls, context=context)
+        await session.begin(need if with_tls else None)
     except ConnectionLost as error:
         channel.abort()
         raise session.unreachable(str(error)) from error
@@ -144,13 +132,14 @@ class SmtpSession:
 
     # ------------------------------------------------------------ beginning
 
-    async def begin(self, *, with_tls: bool, context: ssl.SSLContext) -> None:
+    async def begin(self, need: TlsNeed | None) -> None:
+        """`need` None: no TLS."""
         greeting = await self._channel.reply(_scaled(GREETING_S))
         if not greeting.is_positive:
             raise await self._turned_away(greeting)
         await self._hello()
-        if with_tls and "STARTTLS" in self.extensions:
-            await self._start_tls(context)
+        if need is not None and "STARTTLS" in self.extensions:
+            await self._start_tls(need)
 
     async def _hello(self) -> None:
         name = settings.HOSTNAME
@@ -164,12 +153,12 @@ class SmtpSession:
             raise await self._turned_away(reply)
         self.extensions = {}
 
-    async def _start_tls(self, context: ssl.SSLContext) -> None:
+    async def _start_tls(self, need: TlsNeed) -> None:
         try:
             reply = await self.command("STARTTLS")
             if reply.code != 220:
                 return  # RFC 3207 section 4: the client may go on in the clear
-            await self._channel.start_tls(context, self.host, _scaled(TLS_S))
+            await self._channel.start_tls(need, self.host, _scaled(TLS_S))
             self.tls = self._channel.tls_version
             await self._hello()  # RFC 3207 section 4.2: what was offered in the clear does not count
         except ConnectionLost as error:

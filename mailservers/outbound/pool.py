@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from mailservers.outbound.client import SmtpSession
+from mailservers.outbound.tls_need import TlsNeed
 
-Key = tuple[str, str, int, bool]  # host name, IP address, port, TLS is a must
+Key = tuple[str, str, int, TlsNeed]  # host name, IP address, port, how it is secured
 
 
 class SessionPool:

@@ -17,16 +17,11 @@ import asyncio
 import ipaddress
 import random
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.rdatatype
-import dns.resolver
 from django.conf import settings
 
+from mailservers.dns_client import Answer, BadName, DnsClient, DnsFailure
 from mailservers.formats.mailbox_address import InvalidAddress
 from mailservers.formats.outgoing import domain_on_wire
 from mailservers.outbound.outcomes import Unreachable
@@ -35,7 +30,6 @@ from mailservers.outbound.routes import Route, parse_routes
 DNS_LIFETIME_S = 15.0  # for one question, all servers and tries
 MAX_HOSTS = 10  # of one domain are tried
 MAX_ADDRESSES = 4  # of one host
-CACHE_SIZE = 5000  # answers
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
 
 
@@ -46,6 +40,15 @@ class MailHost:
     name: str
     port: int
     is_routed: bool = False
+    is_secure: bool = False  # DNSSEC vouches for its being the domain's mail host
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The addresses of a host, and whether DNSSEC vouches for them."""
+
+    addresses: list[str]
+    is_secure: bool = False
 
 
 class MailResolver:
@@ -56,7 +59,7 @@ class MailResolver:
         self._own_name = settings.HOSTNAME.lower().rstrip(".")
         self._port = settings.OUTBOUND_PORT
         self._allow_private = settings.OUTBOUND_ALLOW_PRIVATE
-        self._dns: dns.asyncresolver.Resolver | None = None
+        self.dns = DnsClient(settings.OUTBOUND_DNS_SERVERS or settings.DNS_SERVERS, DNS_LIFETIME_S)
 
     async def mail_hosts(self, domain: str) -> list[MailHost]:
         """The hosts to try, best first; at least one. Raises `Unreachable`."""
@@ -69,14 +72,19 @@ class MailResolver:
             name = domain_on_wire(domain)
         except InvalidAddress:
             raise Unreachable(f"{domain} is not a domain name", temporary=False, status="5.1.2") from None
-        return [MailHost(host, self._port) for host in await self._exchangers(name)]
+        hosts, is_secure = await self._exchangers(name)
+        return [MailHost(host, self._port, is_secure=is_secure) for host in hosts]
 
     def route_of(self, domain: str) -> Route | None:
         """The domain's own route; that of "*" does not count."""
         return self._routes.get(domain.lower())
 
-    async def _exchangers(self, domain: str) -> list[str]:
-        records = [(preference, name) for preference, name in await self._ask_mx(domain)]
+    async def _exchangers(self, domain: str) -> tuple[list[str], bool]:
+        """Host names, best first, and whether DNSSEC vouches for them."""
+        answer = await self._ask(domain, "MX")
+        if not answer.exists:
+            raise Unreachable(f"there is no domain {domain}", temporary=False, status="5.1.2")
+        records: list[tuple[int, str]] = list(answer.records)
         if not records:
             records = [(0, domain)]  # implicit MX
         if not any(name for _, name in records):
@@ -88,27 +96,23 @@ class MailResolver:
             raise Unreachable(text, temporary=False, status="5.4.6")
         random.shuffle(usable)
         usable.sort(key=lambda record: record[0])
-        return list(dict.fromkeys(name for _, name in usable))[:MAX_HOSTS]
+        return list(dict.fromkeys(name for _, name in usable))[:MAX_HOSTS], answer.is_secure
 
-    async def _ask_mx(self, domain: str) -> list[tuple[int, str]]:
+    async def _ask(self, name: str, kind: str) -> Answer:
         try:
-            answer = await self._resolver().resolve(
-                dns.name.from_text(domain), "MX", search=False, lifetime=DNS_LIFETIME_S
-            )
-        except dns.resolver.NXDOMAIN:
-            raise Unreachable(f"there is no domain {domain}", temporary=False, status="5.1.2") from None
-        except dns.resolver.NoAnswer:
-            return []
-        except (dns.exception.DNSException, OSError) as error:
-            raise _not_answered(domain, error) from error
-        return [(record.preference, record.exchange.to_text(omit_final_dot=True).strip(".")) for record in answer]
+            return await self.dns.ask(name, kind)
+        except DnsFailure as error:
+            raise Unreachable(str(error), temporary=True, status="4.4.3") from error
+        except BadName:
+            raise Unreachable(f"{name} is not a domain name", temporary=False, status="5.1.2") from None
 
     # ------------------------------------------------------------ addresses
 
-    async def addresses(self, host: MailHost) -> list[str]:
+    async def addresses(self, host: MailHost) -> Found:
         """IP addresses to connect to, IPv4 first; at least one. Raises `Unreachable`."""
-        found = await self._routed_addresses(host) if host.is_routed else await self._public_addresses(host.name)
-        return found[:MAX_ADDRESSES]
+        if host.is_routed:
+            return Found((await self._routed_addresses(host))[:MAX_ADDRESSES])
+        return await self._public_addresses(host.name)
 
     async def _routed_addresses(self, host: MailHost) -> list[str]:
         """By the system's own means, so that /etc/hosts counts."""
@@ -122,11 +126,12 @@ class MailResolver:
             raise Unreachable(f"{host.name} has no address", temporary=True, status="4.4.4", host=host.name) from error
         return list(dict.fromkeys(str(row[4][0]) for row in sorted(rows, key=lambda row: row[0] != socket.AF_INET)))
 
-    async def _public_addresses(self, name: str) -> list[str]:
-        found = [name] if _is_ip(name) else await self._ask_addresses(name)
+    async def _public_addresses(self, name: str) -> Found:
+        asked = Found([name]) if _is_ip(name) else await self._ask_addresses(name)
+        found = asked.addresses
         public = [address for address in found if self._allow_private or _is_public(address)]
         if public:
-            return public
+            return Found(public[:MAX_ADDRESSES], asked.is_secure)
         raise Unreachable(
             f"{name} has only addresses that are not public ({', '.join(found[:3])}): mail is not sent there unless a "
             "route says so",
@@ -135,54 +140,21 @@ class MailResolver:
             host=name,
         )
 
-    async def _ask_addresses(self, name: str) -> list[str]:
+    async def _ask_addresses(self, name: str) -> Found:
         """A and AAAA, both asked at once. One kind's failure does not matter if the other kind is there."""
-        answers = await asyncio.gather(self._ask_kind(name, "A"), self._ask_kind(name, "AAAA"), return_exceptions=True)
+        answers = await asyncio.gather(self._ask(name, "A"), self._ask(name, "AAAA"), return_exceptions=True)
         found: list[str] = []
         trouble: BaseException | None = None
+        is_secure = True
         for answer in answers:
             if isinstance(answer, BaseException):
                 trouble = answer
             else:
-                found += answer
+                found += answer.records
+                is_secure = is_secure and answer.is_secure
         if found:
-            return found
-        if isinstance(trouble, dns.exception.DNSException | OSError):
-            raise _not_answered(name, trouble) from trouble
-        if trouble is not None:
-            raise trouble
-        raise Unreachable(f"{name} has no address", temporary=False, status="5.4.4", host=name)
-
-    async def _ask_kind(self, name: str, kind: str) -> list[str]:
-        try:
-            answer = await self._resolver().resolve(
-                dns.name.from_text(name), kind, search=False, lifetime=DNS_LIFETIME_S
-            )
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return []
-        return [record.address for record in answer]
-
-    def _resolver(self) -> dns.asyncresolver.Resolver:
-        """Made at the first question: a machine without resolv.conf may have routes only."""
-        if self._dns is None:
-            servers = settings.OUTBOUND_DNS_SERVERS
-            resolver = dns.asyncresolver.Resolver(configure=not servers)
-            if servers:
-                resolver.nameservers, resolver.nameserver_ports = _servers(servers)
-            resolver.cache = dns.resolver.LRUCache(CACHE_SIZE)
-            self._dns = resolver
-        return self._dns
-
-
-def _servers(servers: Iterable[str]) -> tuple[list[str], dict[str, int]]:
-    """`127.0.0.1`, `127.0.0.1:5353`, `[::1]:5353` -> what dnspython wants."""
-    rules = parse_routes({server: server if ":" in server else f"{server}:53" for server in servers})
-    return [rule.host for rule in rules.values()], {rule.host: rule.port for rule in rules.values()}
-
-
-def _not_answered(name: str, error: Exception) -> Unreachable:
-    kind = "no name server answered in time" if isinstance(error, dns.exception.Timeout) else "the name servers failed"
-    return Unreachable(f"{name} could not be looked up: {kind}", temporary=True, status="4.4.3")
+            return Found(found, is_secure and trouble is None)
+        raise trouble or Unreachable(f"{name} has no address", temporary=False, status="5.4.4", host=name)
 
 
 def _literal(domain: str) -> str:

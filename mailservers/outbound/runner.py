@@ -18,15 +18,12 @@ import logging
 from django.conf import settings
 from django.utils import timezone
 
-from mailservers.outbound.attempt import LARGE_AT_ONCE, Attempt
+from mailservers.outbound.attempt import Attempt, Means
 from mailservers.outbound.destinations import Destinations
 from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
 from mailservers.outbound.outcomes import Outcome
-from mailservers.outbound.pool import SessionPool
 from mailservers.outbound.presence import Presence
-from mailservers.outbound.resolve import MailResolver
 from mailservers.outbound.results import Attempted, record
-from mailservers.outbound.signing import Signer
 from mailservers.outbound.suspending import suspend
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
@@ -48,10 +45,7 @@ class QueueRunner:
     def __init__(self) -> None:
         self._wake = asyncio.Event()
         self._destinations = Destinations()
-        self._resolver = MailResolver()
-        self._signer = Signer()
-        self._pool = SessionPool()
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._means = Means.make()
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
         self._numbers = itertools.count(1)
         self._presence: Presence | None = None
@@ -81,7 +75,7 @@ class QueueRunner:
         for task in self._attempts:
             task.cancel()
         await asyncio.gather(*self._attempts, return_exceptions=True)
-        await self._pool.close()
+        await self._means.pool.close()
         if self._presence is not None:
             if await self._release_runners([self._presence.runner_id], have_died=False):
                 self._presence.leave()
@@ -158,7 +152,7 @@ class QueueRunner:
     # ------------------------------------------------------------ attempting
 
     def _start(self, job: Job) -> None:
-        attempt = Attempt(job, self._resolver, self._signer, self._pool, self._large)
+        attempt = Attempt(job, self._means)
         task = asyncio.create_task(self._carry_out(attempt), name=f"sending {job.trace_id}")
         self._attempts[task] = attempt
         self._destinations.begin(job.domain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from dnslib import QTYPE, RCODE, RR, DNSRecord
+from dnslib import QTYPE, RCODE, RD, RR, DNSRecord
 from dnslib.server import BaseResolver, DNSHandler, DNSServer
 
 
@@ -13,15 +13,21 @@ class Zone(BaseResolver):
     def __init__(self, zone: str) -> None:
         self.records = RR.fromZone(zone)
         self.asked: list[tuple[str, str]] = []
+        self.is_signed = False  # answers say that they were validated
+        self.tlsa: dict[str, list[tuple[int, int, int, bytes]]] = {}
+        self.broken: set[str] = set()
 
     def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
         name, kind = str(request.q.qname), QTYPE[request.q.qtype]
         self.asked.append((name, kind))
         reply = request.reply()
-        if name.endswith("broken."):
+        reply.header.ad = int(self.is_signed)
+        if name.endswith("broken.") or name in self.broken:
             reply.header.rcode = RCODE.SERVFAIL
             return reply
-        known = False
+        for usage, selector, matching, data in self.tlsa.get(name, ()) if kind == "TLSA" else ():
+            reply.add_answer(RR(name, QTYPE.TLSA, ttl=60, rdata=RD(bytes((usage, selector, matching)) + data)))
+        known = bool(reply.rr)
         for _ in range(5):  # follow CNAMEs, as a recursive server does
             here = [r for r in self.records if str(r.rname).lower() == name.lower()]
             known = known or bool(here)

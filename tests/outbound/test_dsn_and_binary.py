@@ -16,9 +16,10 @@ from accounts.models import User
 from mailservers.formats.esmtp import DsnRequest
 from mailservers.models import DeliveryEvent, MailboxMessage, QueuedRecipient, RecipientState
 from mailservers.outbound import client
-from mailservers.outbound.client import OutgoingEnvelope, open_session
+from mailservers.outbound.client import OPPORTUNISTIC, OutgoingEnvelope, open_session
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.queue import list_queue, queue_totals, retry_now
+from mailservers.outbound.tls_need import Level, TlsNeed
 from mailservers.store.content import prepare, read_message
 from mailservers.store.engine import store
 from mailservers.store.events import new_trace_id
@@ -30,6 +31,7 @@ from .test_runner import queue_is_empty, route
 
 BASE = ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES")
 BINARY = b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\n.\r\n\xff\r"
+REQUIRED = TlsNeed(Level.VERIFIED, "REQUIRETLS", promise=True)
 BOB = "bob@remote.test"
 
 
@@ -40,7 +42,9 @@ async def put(recipients: tuple[str, ...] = (BOB,), raw: bytes = MESSAGE, **fiel
 
 
 async def send(host: FakeHost, envelope: OutgoingEnvelope, message: bytes = MESSAGE) -> list[Outcome]:
-    session = await open_session("mx.remote.test", "127.0.0.1", host.port, require_tls=envelope.require_tls)
+    session = await open_session(
+        "mx.remote.test", "127.0.0.1", host.port, REQUIRED if envelope.require_tls else OPPORTUNISTIC
+    )
     outcomes = await session.transact(envelope, message)
     await session.quit()
     return outcomes
@@ -115,7 +119,6 @@ async def test_tls_that_is_required(
 ) -> None:
     server, authority = named_certificate
     settings.OUTBOUND_CA_FILE = str(authority) if trusted else ""
-    client.verifying_context.cache_clear()
     async with FakeHost(Script(extensions=extensions, tls=server)) as host:
         envelope = OutgoingEnvelope("a@x.test", (BOB,), require_tls=True)
         if status:
@@ -126,7 +129,6 @@ async def test_tls_that_is_required(
         else:
             await send(host, envelope)
             assert host.transactions[0].mail.endswith(" REQUIRETLS") and host.transactions[0].tls
-    client.verifying_context.cache_clear()
 
 
 def notices(user: User) -> list[Any]:

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from mailservers.outbound import resolve
 from mailservers.outbound.outcomes import Unreachable
-from mailservers.outbound.resolve import MailHost, MailResolver
+from mailservers.outbound.resolve import Found, MailHost, MailResolver
 from mailservers.outbound.routes import Route, parse_routes
 
 from .stub_dns import Zone, name_server
@@ -110,7 +110,7 @@ async def test_no_host(zone: Zone, domain: str, temporary: bool, status: str, wo
     ],
 )
 async def test_addresses(zone: Zone, host: str, found: list[str]) -> None:
-    assert await MailResolver().addresses(MailHost(host, 25)) == found
+    assert await MailResolver().addresses(MailHost(host, 25)) == Found(found)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_no_address(zone: Zone, host: str, temporary: bool, words: str) ->
 
 async def test_private_addresses_when_allowed(zone: Zone, settings: Any) -> None:
     settings.OUTBOUND_ALLOW_PRIVATE = True
-    assert await MailResolver().addresses(MailHost("private.test", 25)) == ["10.0.0.1", "::1"]
+    assert await MailResolver().addresses(MailHost("private.test", 25)) == Found(["10.0.0.1", "::1"])
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ async def test_routes_come_first_and_may_name_loopback(settings: Any) -> None:
     assert await resolver.mail_hosts("six.test") == [MailHost("::1", 2526, True)]
     (smarthost,) = await resolver.mail_hosts("anything.test")
     assert smarthost == MailHost("localhost", 25, True)
-    assert await resolver.addresses(MailHost("127.0.0.1", 2626, True)) == ["127.0.0.1"]
-    assert "127.0.0.1" in await resolver.addresses(smarthost)
+    assert await resolver.addresses(MailHost("127.0.0.1", 2626, True)) == Found(["127.0.0.1"])
+    assert "127.0.0.1" in (await resolver.addresses(smarthost)).addresses
 
 
 @pytest.mark.parametrize("target", ["", "host:0", "host:99999", "host:x", "a b", "[::1", "::1"])
