@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH_OCTETS = tuple(month.capitalize().encode("ascii") for month in _MONTHS)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MAX_DATE_OCTETS = 256
 
@@ -56,8 +57,16 @@ def parse_internal_date(value: bytes) -> datetime | None:
 
 def format_internal_date(moment: datetime) -> bytes:
     """An aware datetime as IMAP date-time, without quotes; always 26 octets."""
-    month = _MONTHS[moment.month - 1].capitalize()
-    return f"{moment.day:02d}-{month}-{moment.year:04d} {moment:%H:%M:%S} {_offset(moment)}".encode("ascii")
+    offset = b"+0000" if moment.tzinfo is UTC else _offset(moment).encode("ascii")
+    return b"%02d-%b-%04d %02d:%02d:%02d %b" % (
+        moment.day,
+        _MONTH_OCTETS[moment.month - 1],
+        moment.year,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        offset,
+    )
 
 
 def _offset(moment: datetime) -> str:

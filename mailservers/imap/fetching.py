@@ -34,7 +34,7 @@ from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import tell_vanished
 from mailservers.imap.session import Selected, Session, flags_text
 from mailservers.models import Flag
-from mailservers.store.content import read_headers, read_messages
+from mailservers.store.content import read_halves, read_headers, read_messages
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, FlagRow, store_flags
 from mailservers.store.queries import fetch_rows
@@ -43,6 +43,7 @@ ROWS = 500  # messages read at once
 PREVIEW_CHARACTERS = 200  # RFC 8970 section 3.3
 CONTENT_OCTETS = 1 << 20  # of messages read at once; a larger one comes alone
 
+Octets = bytes | tuple[bytes, ...]  # an item, or its pieces: large ones are put together once, in the socket's buffer
 Row = tuple[Any, ...]  # uid, flags, keywords, modseq, then the plan's columns
 _UID, _FLAGS, _KEYWORDS, _MODSEQ = range(4)
 _MARKS = ("uid", "flags", "keywords", "modseq")
@@ -56,20 +57,21 @@ _COLUMNS = {
     "SAVEDATE": "save_date",
     "PREVIEW": "message__preview",
 }
-_WRITERS: dict[str, Callable[[Any], bytes]] = {
-    "INTERNALDATE": lambda value: b'INTERNALDATE "%b"' % format_internal_date(value),
-    "RFC822.SIZE": lambda value: b"RFC822.SIZE %d" % value,
-    "ENVELOPE": lambda value: b"ENVELOPE %b" % value,
-    "BODYSTRUCTURE": lambda value: b"BODYSTRUCTURE %b" % value,
-    "EMAILID": lambda value: b"EMAILID (%b)" % email_object_id(value),
-    "THREADID": lambda value: _thread_item(thread_object_id(value)),
-    "SAVEDATE": lambda value: b'SAVEDATE "%b"' % format_internal_date(value),
-    "PREVIEW": lambda value: b"PREVIEW " + string(value[:PREVIEW_CHARACTERS].encode("utf-8")),
+Convert = Callable[[Any], bytes]
+_FORMATS: dict[str, tuple[bytes, Convert | None]] = {  # the item, and what makes its value of the column's, if needed
+    "INTERNALDATE": (b'INTERNALDATE "%b"', format_internal_date),
+    "RFC822.SIZE": (b"RFC822.SIZE %d", None),
+    "ENVELOPE": (b"ENVELOPE %b", None),
+    "BODYSTRUCTURE": (b"BODYSTRUCTURE %b", None),
+    "EMAILID": (b"EMAILID (%b)", email_object_id),
+    "THREADID": (b"THREADID %b", lambda value: _thread_value(thread_object_id(value))),
+    "SAVEDATE": (b'SAVEDATE "%b"', format_internal_date),
+    "PREVIEW": (b"PREVIEW %b", lambda value: string(value[:PREVIEW_CHARACTERS].encode("utf-8"))),
 }
 
 
-def _thread_item(object_id: bytes | None) -> bytes:
-    return b"THREADID NIL" if object_id is None else b"THREADID (%b)" % object_id
+def _thread_value(object_id: bytes | None) -> bytes:
+    return b"NIL" if object_id is None else b"(%b)" % object_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Content:
     size_at: int
     parts_at: int
     headers_only: bool
+    whole_only: bool  # BODY[] and nothing else: the octets go out as they are stored
     in_pieces: bool  # the client asks for parts of a section: it will come again for the next
 
 
@@ -94,9 +97,13 @@ class Plan:
         self.with_flags = "FLAGS" in names
         self.with_modseq = "MODSEQ" in names or request.changed_since is not None
         self.columns = list(_MARKS)
-        self.writers: list[tuple[int, Callable[[Any], bytes]]] = []
+        self.values: list[tuple[int, Convert | None]] = []  # of the items of `template`, in its order
+        formats = []
         for name in sorted(names & _COLUMNS.keys()):
-            self.writers.append((self._column(_COLUMNS[name]), _WRITERS[name]))
+            item, convert = _FORMATS[name]
+            formats.append(item)
+            self.values.append((self._column(_COLUMNS[name]), convert))
+        self.template = b" ".join(formats)  # of the items that are columns
         wanted = tuple(item for item in items if not isinstance(item, Attribute) or item.name == "BODY")
         self.content = self._content(wanted) if wanted else None
         self.sets_seen = any(isinstance(item, BodySection | BinarySection) and not item.peek for item in wanted)
@@ -116,8 +123,23 @@ class Plan:
             self._column("message__header_size" if headers_only else "message__size"),
             -1 if headers_only else self._column("message__parts"),
             headers_only,
+            all(isinstance(item, BodySection) and _is_whole(item) for item in items),
             any(isinstance(item, BodySection | BinarySection) and item.partial for item in items),
         )
+
+    def line(self, uidonly: bool) -> bytes:
+        """The format of a whole response: number or UID, then the values of all items but those of the content."""
+        items = [(self.with_uid, b"UID %d"), (self.with_flags, b"FLAGS (%b)"), (self.with_modseq, b"MODSEQ (%d)")]
+        formats = [item for wanted, item in items if wanted] + ([self.template] if self.template else [])
+        return (b"* %d UIDFETCH (" if uidonly else b"* %d FETCH (") + b" ".join(formats) + b")\r\n"
+
+    def columns_text(self, row: Row) -> bytes:
+        """The items that a row's columns are, one after the other."""
+        return self.template % tuple([row[at] if convert is None else convert(row[at]) for at, convert in self.values])
+
+
+def _is_whole(item: BodySection) -> bool:
+    return not item.part and not item.what and item.partial is None
 
 
 async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -> Reply:
@@ -156,6 +178,10 @@ async def _answer(session: Session, plan: Plan, uids: array[int], changed_since:
         rows, values = await store.read(_read, selected.mailbox_id, chunk, plan, changed_since)
         found += len(rows)
         marked = await _mark_seen(selected, rows) if plan.sets_seen and not selected.read_only else {}
+        if plan.content is None:
+            _respond_to_all(session, plan, rows)
+            await session.flush()
+            continue
         while rows:
             for row, contents in zip(rows, values, strict=False):
                 unknown_encoding |= _respond(session, plan, row, marked.get(row[_UID]), contents)
@@ -178,7 +204,33 @@ async def _mark_seen(selected: Selected, rows: Sequence[Row]) -> dict[int, FlagR
     return {row.uid: row for row in result.rows}
 
 
-def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, contents: Sequence[bytes | None]) -> bool:
+def _respond_to_all(session: Session, plan: Plan, rows: Sequence[Row]) -> None:
+    """Queue the FETCH responses of rows whose columns say it all: one formatting for each, and none for its parts."""
+    selected = session.mailbox
+    template = plan.line(session.uidonly)
+    numbers = selected.view.numbers_of([row[_UID] for row in rows])
+    marks: dict[tuple[int, str, bool], bytes] = {}
+    for number, row in zip(numbers, rows, strict=True):
+        if not number:
+            continue
+        uid, flags, keywords, modseq = row[:4]
+        line: list[Any] = [uid if session.uidonly else number]
+        if plan.with_uid:
+            line.append(uid)
+        if plan.with_flags:
+            mark = flags, keywords, selected.is_recent(uid)
+            if mark not in marks:
+                session.learn_keywords(keywords)
+                marks[mark] = flags_text(*mark)
+            line.append(marks[mark])
+        if plan.with_modseq:
+            line.append(modseq)
+        for at, convert in plan.values:
+            line.append(row[at] if convert is None else convert(row[at]))
+        session.raw(template % tuple(line))
+
+
+def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, contents: Sequence[Octets | None]) -> bool:
     """Queue one FETCH response; True where a part could not be decoded."""
     selected = session.mailbox
     uid = row[_UID]
@@ -198,9 +250,9 @@ def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, con
         items.append(b"FLAGS (%b)" % flags_text(flags, keywords, selected.is_recent(uid)))
     if plan.with_modseq or (marked is not None and session.condstore):
         items.append(b"MODSEQ (%d)" % modseq)
-    items += [write(row[at]) for at, write in plan.writers]
-    items += [value for value in contents if value is not None]
-    session.message_data(number, uid, items)
+    if plan.values:
+        items.append(plan.columns_text(row))
+    session.message_data(number, uid, items, [value for value in contents if value is not None])
     return any(value is None for value in contents)
 
 
@@ -209,7 +261,7 @@ def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, con
 
 def _read(
     mailbox_id: int, uids: Sequence[int], plan: Plan, changed_since: int | None
-) -> tuple[list[Row], list[list[bytes | None]]]:
+) -> tuple[list[Row], list[list[Octets | None]]]:
     """The rows of some messages, and the content items of the first of them."""
     rows = fetch_rows(mailbox_id, uids, plan.columns, changed_since)
     if plan.content is None:
@@ -217,7 +269,7 @@ def _read(
     return rows, _contents(plan.content, rows)
 
 
-def _contents(content: Content, rows: Sequence[Row]) -> list[list[bytes | None]]:
+def _contents(content: Content, rows: Sequence[Row]) -> list[list[Octets | None]]:
     """The content items of as many rows as make up CONTENT_OCTETS, one at least."""
     octets = taken = 0
     for row in rows:
@@ -227,6 +279,9 @@ def _contents(content: Content, rows: Sequence[Row]) -> list[list[bytes | None]]
         taken += 1
     group = rows[:taken]
     ids = [row[content.id_at] for row in group]
+    if content.whole_only:
+        halves = {pk: (header, body) for pk, header, body in read_halves(ids)}
+        return [[_whole(item, halves.get(row[content.id_at])) for item in content.items] for row in group]
     if content.headers_only:
         data = read_headers(ids)
     elif taken == 1 and octets >= LARGE_OCTETS and content.in_pieces:
@@ -235,6 +290,14 @@ def _contents(content: Content, rows: Sequence[Row]) -> list[list[bytes | None]]
     else:
         data = dict(read_messages(ids))
     return [list(_write_items(content, row, data.get(row[content.id_at]))) for row in group]
+
+
+def _whole(item: FetchItem, halves: tuple[bytes, bytes] | None) -> Octets:
+    assert isinstance(item, BodySection)
+    if halves is None:
+        return item.label + b" NIL"
+    header, body = halves
+    return item.label + b" {%d}\r\n" % (len(header) + len(body)), header, body
 
 
 def _write_items(content: Content, row: Row, data: bytes | None) -> Iterator[bytes | None]:

@@ -441,12 +441,25 @@ class Session:
         """Marks are told with the UID (RFC 7162 section 3.2.4); not where the UID is what they are told under."""
         return self.condstore and not self.uidonly
 
-    def message_data(self, number: int, uid: int, items: Iterable[bytes]) -> None:
-        """``* n FETCH (...)``, or for a client that knows no message numbers ``* uid UIDFETCH (...)``."""
-        if self.uidonly:
-            self.untagged(b"%d UIDFETCH (%b)" % (uid, b" ".join(items)))
-        else:
-            self.untagged(b"%d FETCH (%b)" % (number, b" ".join(items)))
+    def message_data(
+        self, number: int, uid: int, items: Iterable[bytes], more: Sequence[bytes | tuple[bytes, ...]] = ()
+    ) -> None:
+        """``* n FETCH (...)``, or for a client that knows no message numbers ``* uid UIDFETCH (...)``.
+        ``more`` are further items, in pieces where they are large."""
+        head = b"* %d UIDFETCH (" % uid if self.uidonly else b"* %d FETCH (" % number
+        text = b" ".join(items)
+        if not more:
+            self._out.append(b"%b%b)\r\n" % (head, text))
+            return
+        self._out.append(head + text)
+        for n, item in enumerate(more):
+            if n or text:
+                self._out.append(b" ")
+            if isinstance(item, tuple):
+                self._out += item
+            else:
+                self._out.append(item)
+        self._out.append(b")\r\n")
 
     def learn_keywords(self, keywords: str) -> None:
         """Before a keyword is sent that the client has not been told of, tell it (RFC 9051 section 7.3.5)."""

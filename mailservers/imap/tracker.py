@@ -10,7 +10,7 @@ Invariants: ``uids`` ascends; ``gone`` is a subset of it. Four octets a message.
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.imap.sequences import SequenceSet
@@ -34,6 +34,20 @@ class View:
         """The sequence number of ``uid``; 0 where the client does not know the message."""
         index = bisect_left(self.uids, uid)
         return index + 1 if index < len(self.uids) and self.uids[index] == uid else 0
+
+    def numbers_of(self, ascending: Sequence[int]) -> list[int]:
+        """``number_of`` each: where they follow one another, without looking for it."""
+        uids, end, index = self.uids, len(self.uids), 0
+        numbers = []
+        for uid in ascending:
+            if index >= end or uids[index] != uid:
+                index = bisect_left(uids, uid)
+            if index < end and uids[index] == uid:
+                index += 1
+                numbers.append(index)
+            else:
+                numbers.append(0)
+        return numbers
 
     def by_number(self, numbers: SequenceSet) -> "array[int]":
         """UIDs of sequence numbers, ascending. Raises ImapSyntaxError for a number that is not in use

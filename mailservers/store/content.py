@@ -15,9 +15,11 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import zstandard
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from mailservers.formats.summary import Summary, summarise
 from mailservers.models import MessageData
@@ -25,6 +27,7 @@ from mailservers.models import MessageData
 log = logging.getLogger(__name__)
 
 COMPRESSION_LEVEL = 3
+READ_AT_ONCE = 500  # rows; the caller bounds their octets
 IN_THREAD_OVER = 64 * 1024  # octets: smaller messages cost less than the hop to a thread
 _local = threading.local()
 
@@ -64,7 +67,7 @@ def _compressor() -> zstandard.ZstdCompressor:
     return _local.compressor
 
 
-def _decompress(data: bytes) -> bytes:
+def _decompress(data: bytes | memoryview) -> bytes:
     _compressor()
     return _local.decompressor.decompress(data)
 
@@ -126,18 +129,29 @@ def read_message(message_id: int) -> bytes | None:
 def read_header(message_id: int) -> bytes | None:
     """The header with its empty line; the body is not read."""
     row = MessageData.objects.filter(pk=message_id).values_list("header", flat=True).first()
-    return None if row is None else _decompress(bytes(row))
+    return None if row is None else _decompress(row)
 
 
 def read_headers(message_ids: list[int]) -> dict[int, bytes]:
     """Headers by message id; those gone are missing."""
-    rows = MessageData.objects.filter(pk__in=message_ids).values_list("pk", "header")
-    return {pk: _decompress(bytes(header)) for pk, header in rows.iterator(chunk_size=500)}
+    return {pk: _decompress(header) for pk, header in _rows("message_id, header", message_ids)}
 
 
 def read_messages(message_ids: list[int]) -> Iterator[tuple[int, bytes]]:
     """Pairs (message id, octets); those gone are missing."""
-    rows = MessageData.objects.filter(pk__in=message_ids).values_list("pk", "header", "body", "file")
-    for pk, header, body, name in rows:
-        packed = file_path(name).read_bytes() if name else bytes(body)
-        yield pk, _decompress(bytes(header)) + _decompress(packed)
+    return ((pk, header + body) for pk, header, body in read_halves(message_ids))
+
+
+def read_halves(message_ids: list[int]) -> Iterator[tuple[int, bytes, bytes]]:
+    """(message id, header with its empty line, body), apart as they are stored; those gone are missing."""
+    for pk, header, body, name in _rows("message_id, header, body, file", message_ids):
+        yield pk, _decompress(header), _decompress(file_path(name).read_bytes() if name else body)
+
+
+def _rows(columns: str, message_ids: list[int]) -> Iterator[tuple[Any, ...]]:
+    for start in range(0, len(message_ids), READ_AT_ONCE):
+        some = message_ids[start : start + READ_AT_ONCE]
+        marks = ", ".join(["%s"] * len(some))
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(f"SELECT {columns} FROM mailservers_messagedata WHERE message_id IN ({marks})", some)
+            yield from cursor.fetchall()

@@ -9,11 +9,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from django.db.models import QuerySet, Sum
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import DateTimeField, QuerySet, Sum
 
-from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription
+from mailservers.models import Expunged, Mailbox, MailboxMessage, Message, Subscription
 from mailservers.store.errors import NoSuchMailbox
 from mailservers.store.flags import FlagRow
 from mailservers.store.mailboxes import normal_name
@@ -143,18 +146,53 @@ def fetch_rows(
     """Rows of `columns` (of MailboxMessage, or `message__…`) in UID order, for UIDs sorted in rising order.
 
     A run without gaps costs one range query. Ask for chunks of about 500."""
-    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id).order_by("uid")
-    if changed_since is not None:
-        places = places.filter(modseq__gt=changed_since)
     if not wanted:
         return []
+    names = tuple(columns)
+    asked = names if "uid" in names else (*names, "uid")
+    select, dates = _selection(asked, connections[DEFAULT_DB_ALIAS].vendor)
+    since = "" if changed_since is None else f" AND p.modseq > {int(changed_since)}"
     if wanted[-1] - wanted[0] < 2 * len(wanted):
-        rows = places.filter(uid__gte=wanted[0], uid__lte=wanted[-1]).values_list("uid", *columns)
-        if wanted[-1] - wanted[0] + 1 == len(wanted):
-            return [row[1:] for row in rows]
-        chosen = set(wanted)
-        return [row[1:] for row in rows if row[0] in chosen]
-    found: list[tuple[Any, ...]] = []
-    for start in range(0, len(wanted), CHUNK):
-        found += places.filter(uid__in=wanted[start : start + CHUNK]).values_list(*columns)
-    return found
+        between = (mailbox_id, wanted[0], wanted[-1])
+        rows = _run(f"{select} AND p.uid BETWEEN %s AND %s{since} ORDER BY p.uid", between)
+        if wanted[-1] - wanted[0] + 1 != len(wanted):
+            chosen, at = set(wanted), asked.index("uid")
+            rows = [row for row in rows if row[at] in chosen]
+    else:
+        rows = []
+        for start in range(0, len(wanted), CHUNK):
+            some = wanted[start : start + CHUNK]
+            marks = ", ".join(["%s"] * len(some))
+            rows += _run(f"{select} AND p.uid IN ({marks}){since} ORDER BY p.uid", (mailbox_id, *some))
+    for at in dates:
+        rows = [(*row[:at], _moment(row[at]), *row[at + 1 :]) for row in rows]
+    return rows if asked is names else [row[:-1] for row in rows]
+
+
+def _run(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+
+@lru_cache(maxsize=64)
+def _selection(columns: tuple[str, ...], vendor: str) -> tuple[str, tuple[int, ...]]:
+    """The statement up to its mailbox, and which columns are dates that the database gives as text.
+
+    Building it with the ORM, and rows through the ORM, cost three times what the rows themselves do."""
+    names: list[str] = []
+    dates: list[int] = []
+    for at, column in enumerate(columns):
+        table, model = ("m", Message) if column.startswith("message__") else ("p", MailboxMessage)
+        field = next(f for f in model._meta.concrete_fields if f.attname == column.removeprefix("message__"))
+        name = f'{table}."{field.column}"'
+        if vendor == "sqlite" and isinstance(field, DateTimeField):
+            name = f"CAST({name} AS TEXT)"  # as it is declared, Django would have it parsed by a regular expression
+            dates.append(at)
+        names.append(name)
+    join = " JOIN mailservers_message m ON m.id = p.message_id" if any("m." in name for name in names) else ""
+    return f"SELECT {', '.join(names)} FROM mailservers_mailboxmessage p{join} WHERE p.mailbox_id = %s", tuple(dates)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)

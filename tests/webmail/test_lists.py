@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from mailservers.models import Mailbox
 from mailservers.store import lists
+from mailservers.store.content import prepare
+from mailservers.store.engine import store
+from mailservers.store.placing import Append, append
 from tests.conftest import mailbox_id
 from tests.webmail.conftest import HTMX, NOON, WEB, Put, letter, signed_in
 
@@ -160,3 +165,33 @@ def test_bad_keys_are_not_found(browser: Client, anna: User) -> None:
     for key in ("x", "1", "99999999999999999999999-1", "1-99999999999999999999999999", "", "-"):
         status = browser.get(f"/mail/{mailbox_id(anna)}/rows/", {"before": key}).status_code
         assert status in (200, 404), key
+
+
+@pytest.mark.slow
+def test_a_page_of_a_hundred_thousand_costs_what_one_of_a_hundred_does(browser: Client, anna: User, mail: None) -> None:
+    box, message = mailbox_id(anna), prepare(letter("one of many"))
+    costs = []
+    for more in (100, 99_900):
+        for start in range(0, more, 5_000):
+            dates = [NOON + timedelta(seconds=start + n) for n in range(min(5_000, more - start))]
+            store.call_sync(append, Append(anna.pk, box, [(message, 0, (), date) for date in dates]))
+        oldest = lists.Key(NOON + timedelta(seconds=60), 1)
+        for url in (f"/mail/{box}/", f"/mail/{box}/rows/?before={oldest}"):
+            with CaptureQueriesContext(connection) as captured:
+                assert len(_items(browser.get(url).content)) >= 49
+            costs.append(len(captured))
+            _assert_no_scan([query["sql"] for query in captured.captured_queries])
+    assert costs[:2] == costs[2:]
+
+
+def _assert_no_scan(statements: list[str]) -> None:
+    """Every place is found by an index that has the rows in their order already."""
+    if connection.vendor != "sqlite":
+        return
+    for sql in statements:
+        if sql.startswith("SELECT") and "mailservers_mailboxmessage" in sql:
+            with connection.cursor() as cursor:
+                cursor.execute("EXPLAIN QUERY PLAN " + sql.replace("%", "%%"))
+                steps = " / ".join(row[3] for row in cursor.fetchall())
+            assert "TEMP B-TREE" not in steps, (sql, steps)
+            assert "SCAN mailservers_mailboxmessage" not in steps, (sql, steps)
