@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_FAILED_LOGINS = 5  # then the connection is closed
 MAX_SASL_OCTETS = 8192  # a decoded answer
-ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY")
+ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY", "UTF8=ACCEPT")
 
 # RFC 9051 section 6.1.1. APPENDLIMIT, STARTTLS, AUTH= and LOGINDISABLED depend on the settings and the connection.
 CAPABILITIES = (
@@ -61,6 +61,7 @@ CAPABILITIES = (
     "INPROGRESS",
     "COMPRESS=DEFLATE",
     "NOTIFY",
+    "UTF8=ACCEPT",
 )
 
 
@@ -215,10 +216,12 @@ async def enable(session: Session, names: tuple[str, ...]) -> None:
     """RFC 9051 section 6.3.1: what is not known is passed over in silence."""
     enabled = [name for name in ENABLE_CAPABILITIES if name.upper() in names]
     if "IMAP4rev2" in enabled:
-        session.utf8 = True
+        session.rev2 = True
         if session.selected is not None:
             session.selected.first_recent = 0  # IMAP4rev2 has no \\Recent
     session.untagged(" ".join(["ENABLED", *enabled]).encode("ascii"))
+    if "UTF8=ACCEPT" in enabled:
+        session.utf8_accept = True
     if "UIDONLY" in enabled:
         session.uidonly = True
     if "QRESYNC" in enabled:

@@ -65,6 +65,13 @@ def _appenduid(placed: Sequence[Placed]) -> bytes:
 
 
 async def _prepare(session: Session, message: AppendMessage) -> Prepared:
+    """Raises a Refusal.
+
+    Deviation: RFC 6855 section 4 refuses header fields with octets over 127 from a client that has not enabled
+    UTF8=ACCEPT. Old mail is full of them, and whoever moves it here must not lose it: it is kept as it came. Only a
+    client that asks for UTF8 by name is held to the rule."""
+    if message.is_utf8 and not session.utf8:
+        raise Refusal("CANNOT", "ENABLE UTF8=ACCEPT comes first")
     octets = await _octets(session, message.parts)
     if not octets:
         raise Refusal(None, "The message is empty")  # RFC 3502 section 6.3.11: how a client cancels

@@ -154,7 +154,7 @@ async def _carry_out(session: Session, row: Row, command: Command) -> Reply | No
         raise Refusal(None, _STATE_TEXTS.get(row.states, "Not now"), "BAD")
     if session.uidonly and row.name != "EXPUNGE" and f"UID {row.name}" in COMMANDS:
         raise Refusal("UIDREQUIRED", "Message numbers are not in use", "BAD")
-    request = row.parse(Lexer(command.parts, session.utf8))
+    request = row.parse(Lexer(command.parts, session.utf8, charset_allowed=not session.utf8_accept))
     return await row.handler(session, request)
 
 

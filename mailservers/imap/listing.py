@@ -153,7 +153,7 @@ async def _status_line(session: Session, box: MailboxRow, items: Sequence[str]) 
         "MAILBOXID": f"({mailbox_object_id(box.id).decode('ascii')})",
     }
     if "RECENT" in items:
-        if session.utf8:
+        if session.rev2:
             raise ImapSyntaxError("RECENT is not part of IMAP4rev2")
         recent = await store.read(uids, box.id, box.recent_uid - 1) if box.recent_uid < box.uid_next else ()
         values["RECENT"] = len(recent)

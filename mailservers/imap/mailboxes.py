@@ -54,13 +54,13 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
     if session.selected is not None:
         await session.deselect()
         session.untagged(b"OK [CLOSED] Previous mailbox is now closed")
-    opened = await store.read(_open, session.user_id, request.mailbox, session.utf8)
+    opened = await store.read(_open, session.user_id, request.mailbox, session.rev2)
     row = opened.row
     selected = Selected(row.owner_id, row.id, row.name, row.uid_validity, opened.uids, read_only)
     selected.seen_modseq = selected.hinted = row.highest_modseq
     selected.uid_next = max(row.uid_next, opened.uids[-1] + 1 if opened.uids else 1)
     selected.keywords = frozenset(row.keywords.split())
-    if not session.utf8:
+    if not session.rev2:
         selected.first_recent = row.recent_uid
         if not read_only and row.recent_uid < row.uid_next:
             selected.first_recent = await store.call(claim_recent, row.owner_id, row.id)
@@ -80,7 +80,7 @@ def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
     permanent = flag_list([]) if selected.read_only else session.defined_flags(selected, "\\*")
     session.untagged(b"OK [PERMANENTFLAGS %b] Flags permitted" % permanent)
     session.untagged(b"%d EXISTS" % len(selected.view))
-    if not session.utf8:
+    if not session.rev2:
         session.untagged(b"%d RECENT" % selected.recent_count)
         number = selected.view.number_of(opened.first_unseen or 0)
         if number and not session.uidonly:
@@ -89,7 +89,7 @@ def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
     session.untagged(b"OK [UIDNEXT %d] Predicted next UID" % selected.uid_next)
     session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % selected.seen_modseq)
     session.untagged(b"OK [MAILBOXID (%b)] Identifier" % mailbox_object_id(row.id))
-    if session.utf8:
+    if session.rev2:
         children = "\\HasChildren" if opened.has_children else "\\HasNoChildren"
         attributes = [children, row.special_use] if row.special_use else [children]
         session.untagged(list_line(b"LIST", attributes, row.name, session.utf8))
@@ -145,7 +145,7 @@ async def rename(session: Session, request: RenameRequest) -> None:
     selected = session.selected
     if selected is not None and (selected.name == old or selected.name.startswith(old + SEPARATOR)):
         selected.name = new + selected.name[len(old) :]
-    if session.utf8:
+    if session.rev2:
         line = list_line(b"LIST", [], new, session.utf8)
         session.untagged(b'%b ("OLDNAME" (%b))' % (line, mailbox_text(old, session.utf8)))
 

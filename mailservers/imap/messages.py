@@ -91,7 +91,7 @@ async def _tell_marks(session: Session, result: FlagsStored, request: StoreReque
     for row in result.rows:
         number = view.number_of(row.uid)
         session.fetch_marks(
-            number, row, with_uid=by_uid or session.utf8 or session.condstore, with_flags=not request.silent
+            number, row, with_uid=by_uid or session.rev2 or session.condstore, with_flags=not request.silent
         )
         if session.pending >= STORE_CHUNK:
             await session.flush()

@@ -150,7 +150,7 @@ def _to_save(found: array[int], returns: frozenset[str]) -> array[int]:
 
 
 def _respond(session: Session, request: SearchRequest, numbers: Sequence[int], by_uid: bool, highest: int) -> None:
-    if request.returns is None and not session.utf8:
+    if request.returns is None and not session.rev2:
         modseq = b" (MODSEQ %d)" % highest if highest and numbers else b""
         session.untagged(b"SEARCH" + b"".join(b" %d" % number for number in numbers) + modseq)
         return

@@ -169,6 +169,7 @@ class Session:
         "notifier",
         "on_change",
         "qresync",
+        "rev2",
         "saved",
         "selected",
         "sink",
@@ -177,14 +178,15 @@ class Session:
         "tells_new",
         "told_progress_at",
         "uidonly",
-        "utf8",
+        "utf8_accept",
     )
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.identity: Identity | None = None
         self.selected: Selected | None = None
-        self.utf8 = False  # IMAP4rev2 enabled
+        self.rev2 = False  # ENABLE IMAP4rev2
+        self.utf8_accept = False  # ENABLE UTF8=ACCEPT (RFC 6855)
         self.condstore = False  # a CONDSTORE enabling command was given (RFC 7162 section 3.1)
         self.qresync = False  # ENABLE QRESYNC: VANISHED for EXPUNGE (RFC 7162 section 3.2.10)
         self.uidonly = False  # ENABLE UIDONLY: no message numbers (RFC 9586)
@@ -253,6 +255,11 @@ class Session:
     # ------------------------------------------------------------ who
 
     @property
+    def utf8(self) -> bool:
+        """Mailbox names and quoted strings are UTF-8."""
+        return self.rev2 or self.utf8_accept
+
+    @property
     def user_id(self) -> int:
         assert self.identity is not None  # the command table lets only the authenticated through
         return self.identity.user_id
@@ -267,7 +274,7 @@ class Session:
         self.drop_selected()
         self.end_notify()
         self.identity = None
-        self.utf8 = self.condstore = self.qresync = self.uidonly = False
+        self.rev2 = self.utf8_accept = self.condstore = self.qresync = self.uidonly = False
 
     # ------------------------------------------------------------ NOTIFY
 
@@ -403,7 +410,7 @@ class Session:
         selected.view.add(uids)
         selected.uid_next = uids[-1] + 1
         self.untagged(b"%d EXISTS" % len(selected.view))
-        if not self.utf8:
+        if not self.rev2:
             if not selected.first_recent:
                 selected.first_recent = uids[0]
             selected.recent_unclaimed = not selected.read_only

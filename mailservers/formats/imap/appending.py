@@ -1,10 +1,12 @@
-"""The arguments of APPEND and REPLACE (RFC 3502, RFC 3516, RFC 4466, RFC 4469, RFC 8508).
+"""The arguments of APPEND and REPLACE (RFC 3502, RFC 3516, RFC 4466, RFC 4469, RFC 6855,
+RFC 8508).
 
 append         = "APPEND" SP mailbox 1*append-message
 replace        = "REPLACE" SP seq-number SP mailbox append-message
 append-message = [SP flag-list] [SP date-time] SP append-data
-append-data    = literal / literal8 / "CATENATE" SP "(" cat-part *(SP cat-part) ")"
-cat-part       = "TEXT" SP literal / "URL" SP astring
+append-data    = literal / literal8 / utf8-literal / "CATENATE" SP "(" cat-part *(SP cat-part) ")"
+cat-part       = "TEXT" SP literal / "URL" SP astring / utf8-literal
+utf8-literal   = "UTF8" SP "(" literal8 ")"          (RFC 6855 section 4)
 """
 
 from dataclasses import dataclass
@@ -26,12 +28,14 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class AppendMessage:
-    """``parts`` come to one message when they stand one after the other. ``is_binary``: sent as literal8."""
+    """``parts`` come to one message when they stand one after the other. ``is_binary``: sent as literal8;
+    ``is_utf8``: said to have UTF-8 header fields."""
 
     flags: tuple[str, ...]
     internal_date: datetime | None
     parts: tuple[bytes | Url, ...]
     is_binary: bool = False
+    is_utf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +94,20 @@ def _message(lexer: Lexer) -> AppendMessage:
         internal_date = lexer.date_time()
         lexer.sp()
     if lexer.peek() != LITERAL:
-        return AppendMessage(flags, internal_date, _catenated(lexer))
+        parts, is_utf8 = _extended(lexer)
+        return AppendMessage(flags, internal_date, parts, is_utf8=is_utf8)
     is_binary = lexer.at_literal8()
     return AppendMessage(flags, internal_date, (lexer.literal(nul_allowed=True),), is_binary)
 
 
-def _catenated(lexer: Lexer) -> tuple[bytes | Url, ...]:
-    if lexer.label("a message") != "CATENATE":
+def _extended(lexer: Lexer) -> tuple[tuple[bytes | Url, ...], bool]:
+    """The parts, and whether any was sent as utf8-literal."""
+    kind = lexer.label("a message")
+    if kind not in ("UTF8", "CATENATE"):
         raise ImapSyntaxError("Expected a literal or CATENATE")
     lexer.sp()
+    if kind == "UTF8":
+        return (_utf8_literal(lexer),), True
     lexer.expect(b"(", "message parts")
     parts = [_part(lexer)]
     while not lexer.skip(b")"):
@@ -106,14 +115,25 @@ def _catenated(lexer: Lexer) -> tuple[bytes | Url, ...]:
         parts.append(_part(lexer))
         if len(parts) > MAX_PARTS:
             raise ImapSyntaxError("Too many message parts")
-    return tuple(parts)
+    return tuple(part for part, _ in parts), any(is_utf8 for _, is_utf8 in parts)
 
 
-def _part(lexer: Lexer) -> bytes | Url:
-    kind = lexer.label("TEXT or URL")
+def _part(lexer: Lexer) -> tuple[bytes | Url, bool]:
+    kind = lexer.label("TEXT, URL or UTF8")
     lexer.sp()
     if kind == "TEXT":
-        return lexer.literal(nul_allowed=False)
+        return lexer.literal(nul_allowed=False), False
     if kind == "URL":
-        return Url(lexer.astring("a URL"))
-    raise ImapSyntaxError("Expected TEXT or URL")
+        return Url(lexer.astring("a URL")), False
+    if kind == "UTF8":
+        return _utf8_literal(lexer), True
+    raise ImapSyntaxError("Expected TEXT, URL or UTF8")
+
+
+def _utf8_literal(lexer: Lexer) -> bytes:
+    lexer.expect(b"(", "a literal8 in parentheses")
+    if lexer.peek() != LITERAL or not lexer.at_literal8():
+        raise ImapSyntaxError("Expected a literal8")
+    octets = lexer.literal(nul_allowed=True)
+    lexer.expect(b")", "a closing parenthesis")
+    return octets

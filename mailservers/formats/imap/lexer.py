@@ -49,16 +49,18 @@ class BadMailboxName(ImapSyntaxError):
 
 
 class Lexer:
-    """Reads tokens. ``utf8`` is true once IMAP4rev2 was enabled: mailbox names are then UTF-8."""
+    """Reads tokens. ``utf8``: IMAP4rev2 or UTF8=ACCEPT was enabled, so mailbox names and quoted strings are UTF-8.
+    ``charset_allowed``: SEARCH may name a charset (RFC 6855 section 3: not after UTF8=ACCEPT)."""
 
-    __slots__ = ("_index", "_parts", "pos", "text", "utf8")
+    __slots__ = ("_index", "_parts", "charset_allowed", "pos", "text", "utf8")
 
-    def __init__(self, parts: tuple[bytes, ...], utf8: bool = False) -> None:
+    def __init__(self, parts: tuple[bytes, ...], utf8: bool = False, *, charset_allowed: bool = True) -> None:
         self._parts = parts
         self._index = 0
         self.text = parts[0]
         self.pos = 0
         self.utf8 = utf8
+        self.charset_allowed = charset_allowed
 
     # --------------------------------------------------------------- characters
 
@@ -116,6 +118,8 @@ class Lexer:
         following = self.peek()
         if following == b'"':
             value: bytes = self.match(_QUOTED, "a closing quote")[1]
+            if self.utf8 and not value.isascii():
+                _check_utf8(value)
             return _ESCAPE.sub(rb"\1", value) if b"\\" in value else value
         if following == LITERAL:
             return self.literal(nul_allowed=False)
@@ -241,6 +245,14 @@ class Lexer:
             if len(flags) > MAX_FLAGS:
                 raise ImapSyntaxError("Too many flags")
         return tuple(dict.fromkeys(flags))
+
+
+def _check_utf8(value: bytes) -> None:
+    """RFC 6855 section 3: a quoted string that is not UTF-8 is BAD."""
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ImapSyntaxError("Invalid UTF-8 in a quoted string") from None
 
 
 def _date(day: bytes, month: bytes, year: bytes) -> date:

@@ -179,6 +179,8 @@ def parse_search(lexer: Lexer) -> SearchRequest:
     returns = _return_options(lexer) if _next_label(lexer) == "RETURN" else None
     if _next_label(lexer) == "CHARSET":
         lexer.label("CHARSET")
+        if not lexer.charset_allowed:
+            raise ImapSyntaxError("No charset may be named after ENABLE UTF8=ACCEPT")
         lexer.sp()
         _check_charset(lexer.astring("a charset"))
         lexer.sp()
