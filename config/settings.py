@@ -98,6 +98,11 @@ SMTP_MESSAGES_PER_ADDRESS = env.int("POSTROOM_SMTP_MESSAGES_PER_ADDRESS", defaul
 SMTP_TARPIT_S = env.float(
     "POSTROOM_SMTP_TARPIT", default=1.0
 )  # more for each error: replies to guessers wait; 0: never
+SUBMISSION_MESSAGES_PER_HOUR = env.int("POSTROOM_SUBMISSION_MESSAGES_PER_HOUR", default=1000)  # a user; 0: no limit
+SUBMISSION_MESSAGES_PER_DAY = env.int("POSTROOM_SUBMISSION_MESSAGES_PER_DAY", default=5000)
+SUBMISSION_RECIPIENTS_PER_HOUR = env.int("POSTROOM_SUBMISSION_RECIPIENTS_PER_HOUR", default=3000)
+SUBMISSION_RECIPIENTS_PER_DAY = env.int("POSTROOM_SUBMISSION_RECIPIENTS_PER_DAY", default=10_000)
+SUBMISSION_STRANGERS_PER_DAY = env.int("POSTROOM_SUBMISSION_STRANGERS_PER_DAY", default=1000)  # then mail is held
 SMTP_GREET_DELAY_S = env.float("POSTROOM_SMTP_GREET_DELAY", default=0.0)  # port 25: who talks before it is turned away
 SMTP_MIN_RATE = env.int("POSTROOM_SMTP_MIN_RATE", default=100)  # octets a second of a message, after its first minute
 WRITE_BUFFER_LIMIT = env.int("POSTROOM_WRITE_BUFFER_LIMIT", default=1024 * 1024)  # octets, a connection

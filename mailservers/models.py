@@ -251,6 +251,29 @@ class MtaStsPolicy(models.Model):
     expires_at = models.DateTimeField()
 
 
+class SubmissionHour(models.Model):
+    """What a user has sent within one hour: for the limits on submission."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    hour = models.DateTimeField()
+    messages = models.IntegerField()
+    recipients = models.IntegerField()
+    strangers = models.IntegerField()  # recipients elsewhere whom the user had never written to
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "hour"), name="submission_hour_once"),)
+
+
+class KnownRecipient(models.Model):
+    """An address elsewhere that a user has written to."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    address = models.CharField(max_length=320)  # in lower case
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "address"), name="known_recipient_once"),)
+
+
 class DeliveryEvent(models.Model):
     """One step of one message's life; append-only. `address` is the party it concerns, for filters."""
 

@@ -38,7 +38,7 @@ class NewAddressForm(TargetsForm):
     address = forms.CharField(
         label="Address",
         max_length=330,
-        help_text="Mail for it goes to everyone below.",
+        help_text="Mail for it goes to everyone below. “@example.org” is the catch-all: what nobody else there has.",
         widget=forms.TextInput(
             attrs={"class": "input", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
         ),

@@ -96,6 +96,19 @@ class UserForm(QuotaForm):
     field_order: tuple[str, ...] = ("name", "role", "quota", "quota_messages")
 
 
+class UserSettingsForm(UserForm):
+    stores_sent = forms.BooleanField(
+        label="Put mail that a mail client hands in into Sent, too",
+        required=False,
+        help_text="For clients that keep no copy themselves; others would make a second one.",
+    )
+    tags_to_folders = forms.BooleanField(
+        label="Put mail for name+folder@… into that folder",
+        required=False,
+        help_text="Where there is such a folder; else into the INBOX.",
+    )
+
+
 class NewUserForm(PasswordForm, UserForm):
     login = forms.CharField(
         label="E-mail address",
@@ -152,8 +165,7 @@ def _login_start(request: AdminRequest) -> str:
 @admin_only
 def user(request: AdminRequest, user_id: int) -> HttpResponse:
     row = found(User.objects.select_related("domain"), pk=user_id)
-    initial = {"name": row.name, "role": row.role, **quota_initial(row)}
-    form = UserForm(request.POST or None, initial=initial)
+    form = UserSettingsForm(request.POST or None, initial=_settings_of(row))
     if request.method == "POST" and form.is_valid():
         try:
             octets, count = form.limits()
@@ -162,6 +174,8 @@ def user(request: AdminRequest, user_id: int) -> HttpResponse:
                 "role": form.cleaned_data["role"],
                 "quota_octets": octets,
                 "quota_messages": count,
+                "stores_sent": form.cleaned_data["stores_sent"],
+                "tags_to_folders": form.cleaned_data["tags_to_folders"],
             }
             saved = attempt(
                 request,
@@ -173,6 +187,16 @@ def user(request: AdminRequest, user_id: int) -> HttpResponse:
         except StoreError as error:
             add_store_error(form, error)
     return _user_page(request, row, form, PasswordForm(), 422 if form.errors else 200)
+
+
+def _settings_of(row: User) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "role": row.role,
+        "stores_sent": row.stores_sent,
+        "tags_to_folders": row.tags_to_folders,
+        **quota_initial(row),
+    }
 
 
 def fills(held: Allowance) -> int | None:
@@ -210,8 +234,7 @@ def user_password(request: AdminRequest, user_id: int) -> HttpResponse:
             if row.pk == request.user.pk:
                 update_session_auth_hash(request, row)
             return _secret(request, row, f"{row.login} has a new password", "Password", made)
-    initial = {"name": row.name, "role": row.role, **quota_initial(row)}
-    return _user_page(request, row, UserForm(initial=initial), form, 422)
+    return _user_page(request, row, UserSettingsForm(initial=_settings_of(row)), form, 422)
 
 
 @admin_only

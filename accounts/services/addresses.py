@@ -1,4 +1,4 @@
-"""Aliases and groups: an address that is not a login, and where its mail goes.
+"""Aliases, groups and catch-alls: an address that is not a login, and where its mail goes.
 
 A target is one of our users, another alias or group of ours, or an address elsewhere. Chains end: nothing leads back
 to itself, and no chain is longer than `routing.MAX_DEPTH`.
@@ -20,7 +20,7 @@ MAX_TARGETS = 1000  # of one address
 
 def create_address(tx: Transaction, address: str, targets: Iterable[str], *, actor: str) -> int:
     """The new alias's or group's id. Raises `InvalidValue`, `NotFound` (domain), `AlreadyExists`."""
-    address, domain_name = names.own_address(address, "address")
+    address, domain_name = _own_or_catch_all(address)
     domain = Domain.objects.filter(name=domain_name).first()
     if domain is None:
         raise NotFound(f"{domain_name} is not one of our domains: add the domain first.", "address")
@@ -30,6 +30,14 @@ def create_address(tx: Transaction, address: str, targets: Iterable[str], *, act
     audit.record(actor, "address.create", address, targets=led_to)
     tx.after_commit.append(routing.forget)
     return row.pk
+
+
+def _own_or_catch_all(text: str) -> tuple[str, str]:
+    """(address, its domain); "@domain" is the catch-all: what nobody else has there."""
+    if text.strip().startswith("@"):
+        domain = names.domain_name(text.strip()[1:], "address")
+        return f"@{domain}", domain
+    return names.own_address(text, "address")
 
 
 def update_address(tx: Transaction, address_id: int, targets: Iterable[str], *, actor: str) -> None:
@@ -95,7 +103,8 @@ def _target(row: Address, text: str) -> AddressTarget:
     user = User.objects.filter(login=address).first()
     if user is not None:
         return AddressTarget(address=row, user=user)
-    if address != row.address and not Address.objects.filter(address=address).exists():
+    is_somebody = address == row.address or address.startswith("postmaster@")
+    if not is_somebody and not Address.objects.filter(address=address).exists():
         raise InvalidValue(f"Nobody has the address {address} here.", "targets")
     return AddressTarget(address=row, remote=address)
 

@@ -55,15 +55,31 @@ def create_user(
 
 
 def update_user(
-    tx: Transaction, user_id: int, *, name: str, role: str, quota_octets: int, quota_messages: int = 0, actor: str
+    tx: Transaction,
+    user_id: int,
+    *,
+    name: str,
+    role: str,
+    quota_octets: int,
+    quota_messages: int = 0,
+    stores_sent: bool | None = None,
+    tags_to_folders: bool | None = None,
+    actor: str,
 ) -> None:
-    """Raises `NotFound`, `InvalidValue`, `NotAllowed`. The audit entry holds what changed, as [before, after]."""
+    """What is None stays. The audit entry holds what changed, as [before, after].
+
+    Raises `NotFound`, `InvalidValue`, `NotAllowed`."""
     user = get_user(user_id)
     new: dict[str, str | int] = {
         "name": names.display_name(name),
         "role": names.role(role).value,
         "quota_octets": names.checked_quota(quota_octets),
         "quota_messages": names.checked_message_quota(quota_messages),
+    }
+    new |= {
+        field: value
+        for field, value in (("stores_sent", stores_sent), ("tags_to_folders", tags_to_folders))
+        if value is not None
     }
     changed = {field: [getattr(user, field), value] for field, value in new.items() if getattr(user, field) != value}
     if not changed:
@@ -76,7 +92,7 @@ def update_user(
     if "role" in changed:
         must_leave_an_admin()
     audit.record(actor, "user.update", user.login, **changed)
-    tx.after_commit.append(routing.forget)  # it knows who has a quota
+    tx.after_commit.append(routing.forget)  # it knows who has a quota, and where tags lead
 
 
 def set_password(

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
+from mailservers.delivery.allowance import take_allowance
 from mailservers.delivery.checking import checked_event, form_opinion, is_checked, verdict, without_forged_results
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.notices import succeeded, tell_success
 from mailservers.formats.mime import header_end
+from mailservers.models import Flag, Mailbox
 from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.events import Step
@@ -40,10 +43,38 @@ async def accept(envelope: Envelope, content: bytes) -> None:
         await form_opinion(envelope, content)
     raw = envelope.trace_fields(settings.HOSTNAME, timezone.now()) + without_forged_results(content)
     message = await prepare_async(raw)
-    if not envelope.is_held and succeeded(envelope):
+    if envelope.sender_id is not None:
+        await store.call(accept_submitted, envelope, message, raw[: header_end(raw)])
+    elif succeeded(envelope):
         await store.call(accept_and_tell, envelope, message, raw[: header_end(raw)])
     else:
         await store.call(deliver, plan(envelope, message))
+
+
+def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:
+    """Store operation: the delivery of a user's own message, counted, with a copy in Sent if the user wants that.
+
+    Raises `OverAllowance`."""
+    envelope = within_allowance(tx, envelope)
+    delivery = plan(envelope, message)
+    sent = Mailbox.objects.filter(owner_id=envelope.sender_id, owner__stores_sent=True, special_use="\\Sent")
+    mailbox_id = sent.values_list("id", flat=True).first()
+    if mailbox_id is not None:
+        delivery.placements += (Placement(mailbox_id, Flag.SEEN, owner_id=envelope.sender_id),)
+    (outcome,) = write_deliveries(tx, [delivery])
+    if isinstance(outcome, Exception):
+        raise outcome
+    if not envelope.is_held:
+        tell_success(tx, envelope, message, header)
+
+
+def within_allowance(tx: Transaction, envelope: Envelope) -> Envelope:
+    """Count the message of a user; the envelope says so when it is to be held. Raises `OverAllowance`."""
+    assert envelope.sender_id is not None
+    because = take_allowance(
+        tx, envelope.sender_id, envelope.sender_login, len(envelope.recipients), envelope.remote_addresses()
+    )
+    return replace(envelope, held_because=because) if because else envelope
 
 
 def accept_and_tell(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:
@@ -119,7 +150,7 @@ def _events(
         yield checked
     for address, target in envelope.local_targets() if is_filed else ():
         via = f" (for {address})" if address.lower() != target.login else ""
-        folder = "Junk" if target.user_id in envelope.junk_ids else "INBOX"
+        folder = "Junk" if target.user_id in envelope.junk_ids else target.folder
         yield Event(trace_id, Step.FILED, sender=sender, recipient=target.login, detail=f"Put into {folder}{via}")
     waiting = "Waiting to be sent"
     if envelope.held_because:

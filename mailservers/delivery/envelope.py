@@ -63,8 +63,8 @@ class Envelope:
         seen: set[int] = set()
         for recipient in self.recipients:
             for target in recipient.resolution.local:
-                if target.inbox_id not in seen:
-                    seen.add(target.inbox_id)
+                if target.user_id not in seen:
+                    seen.add(target.user_id)
                     yield recipient.address, target
 
     def remote_addresses(self) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""Whom an address leads to: our users, aliases and groups, sub-addresses (`user+tag`), or another host.
+"""Whom an address leads to: our users, aliases and groups, sub-addresses (`user+tag`), catch-alls (`@domain`, what
+else is unknown there), or another host.
 
 Addresses of our domains are compared without case (RFC 5321 2.4: the host that owns them may).
 """
@@ -6,7 +7,7 @@ Addresses of our domains are compared without case (RFC 5321 2.4: the host that 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from accounts.models import Address, AddressTarget, Domain, User
@@ -32,11 +33,12 @@ class NotOurDomain(RoutingError):
 
 @dataclass(frozen=True, slots=True)
 class LocalTarget:
-    """One of our users, by the INBOX mail goes to."""
+    """One of our users, by the mailbox mail goes to: the INBOX, unless a sub-address names another."""
 
     user_id: int
     login: str
     inbox_id: int
+    folder: str = "INBOX"  # or the one a sub-address names
     is_limited: bool = False  # the user or the domain has a quota
 
 
@@ -68,12 +70,21 @@ def _expand(address: str, depth: int) -> tuple[list[LocalTarget], list[str]]:
     row = Address.objects.filter(address=address).first()
     if row is not None:
         return _targets(row, depth)
-    base, plus, _ = local_part.partition("+")
+    base, plus, tag = local_part.partition("+")
     if plus and base:
-        return _expand(f"{base}@{domain}", depth + 1)
+        owner = _user(f"{base}@{domain}")
+        return ([_tagged(owner, tag)], []) if owner is not None else _expand(f"{base}@{domain}", depth + 1)
     if local_part == "postmaster":
         return _admins(), []
-    return [], []
+    row = Address.objects.filter(address=f"@{domain}").first()  # the domain's catch-all
+    return _targets(row, depth) if row is not None else ([], [])
+
+
+def _tagged(target: LocalTarget, tag: str) -> LocalTarget:
+    """The folder named by the tag, when the user wants that and has it; else the INBOX."""
+    folders = Mailbox.objects.filter(owner_id=target.user_id, owner__tags_to_folders=True, name__iexact=tag)
+    row = folders.order_by("pk").values_list("id", "name").first()
+    return replace(target, inbox_id=row[0], folder=row[1]) if row else target
 
 
 _QUOTAS = tuple(f"owner__{where}quota_{what}" for where in ("", "domain__") for what in ("octets", "messages"))
@@ -85,7 +96,7 @@ def _user(address: str) -> LocalTarget | None:
         .values_list("owner_id", "id", *_QUOTAS)
         .first()
     )
-    return LocalTarget(row[0], address, row[1], any(row[2:])) if row else None
+    return LocalTarget(row[0], address, row[1], is_limited=any(row[2:])) if row else None
 
 
 def _targets(row: Address, depth: int) -> tuple[list[LocalTarget], list[str]]:

@@ -14,14 +14,16 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.auth.door import Identity
-from mailservers.delivery.acceptance import plan
+from mailservers.delivery.acceptance import plan, within_allowance
+from mailservers.delivery.authorship import check_authors, read_authors
 from mailservers.delivery.checking import without_forged_results
 from mailservers.delivery.envelope import Envelope, Recipient
+from mailservers.delivery.refusals import SubmissionRefused
 from mailservers.delivery.routing import NotOurDomain, Resolution, UnknownRecipient, may_send_as, resolve_address
 from mailservers.formats.headers import first_field
 from mailservers.formats.mime import header_end
 from mailservers.models import Flag
-from mailservers.store.content import prepare
+from mailservers.store.content import NewMessage, prepare
 from mailservers.store.engine import store
 from mailservers.store.events import new_trace_id
 from mailservers.store.placing import Delivery, Placement, write_deliveries
@@ -31,16 +33,9 @@ from mailservers.store.transaction import Transaction
 _BCC = re.compile(rb"^bcc[ \t]*:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*", re.IGNORECASE | re.MULTILINE)
 
 
-class SubmissionRefused(Exception):
-    """Text for the sender; `recipient` when one address is the reason."""
-
-    def __init__(self, text: str, recipient: str | None = None) -> None:
-        super().__init__(text)
-        self.recipient = recipient
-
-
 def complete(content: bytes, sender: str) -> bytes:
-    """Add Date and Message-ID where they are missing (RFC 6409 8.1, 8.2) and take out Bcc (RFC 5322 3.6.3)."""
+    """Add From, Date and Message-ID where they are missing (RFC 6409 8.1, 8.2, RFC 5322 3.6) and take out Bcc
+    (RFC 5322 3.6.3). `sender`: the user's login."""
     end = header_end(content)
     header, body = content[:end], content[end:]
     header = _BCC.sub(b"", header)
@@ -50,6 +45,8 @@ def complete(content: bytes, sender: str) -> bytes:
         added += f"Message-ID: <{secrets.token_hex(12)}@{domain}>\r\n".encode()
     if first_field(header, b"date") is None:
         added += f"Date: {format_datetime(timezone.localtime())}\r\n".encode()
+    if first_field(header, b"from") is None:
+        added += f"From: <{sender}>\r\n".encode()
     return added + header + body
 
 
@@ -92,15 +89,18 @@ def submit(
         recipients=[Recipient(address, _resolve(address)) for address in recipients],
     )
     completed = complete(without_forged_results(raw), user.login)
+    authors = read_authors(completed[: header_end(completed)])
+    if authors is not None:
+        check_authors(user.user_id, authors)
     fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
     message = prepare(fields + completed)
     _check_room(envelope, message.summary.size)
-    deliveries = [plan(envelope, message)]
+    deliveries: list[Delivery] = []
     if sent_mailbox_id is not None:
         kept = prepare(raw if first_field(raw[: header_end(raw)], b"message-id") is not None else completed)
         placement = Placement(sent_mailbox_id, Flag.SEEN, owner_id=user.user_id)
         deliveries.append(Delivery(kept, (placement,)))
-    _write(deliveries, also)
+    _write(envelope, message, deliveries, also)
     return envelope.trace_id
 
 
@@ -120,8 +120,11 @@ def _resolve(address: str) -> Resolution:
         raise SubmissionRefused(f"There is no {address} here", address) from None
 
 
-def _write(deliveries: list[Delivery], also: Callable[[Transaction], None] | None) -> None:
+def _write(
+    envelope: Envelope, message: NewMessage, others: list[Delivery], also: Callable[[Transaction], None] | None
+) -> None:
     def operation(tx: Transaction) -> None:
+        deliveries = [plan(within_allowance(tx, envelope), message), *others]
         for outcome in write_deliveries(tx, deliveries):
             if isinstance(outcome, Exception):
                 raise outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailservers.delivery.acceptance import MailLoop
 from mailservers.delivery.checking import MessageRefused
-from mailservers.delivery.submission import SubmissionRefused
+from mailservers.delivery.refusals import OverAllowance, SubmissionRefused
 from mailservers.store.errors import OverQuota, StoreBusy, StoreError
 
 Reply = tuple[int, str, str]  # code, enhanced status ("" for none), text
@@ -54,6 +54,8 @@ def for_error(error: Exception) -> Reply | None:
         return (554, "5.4.6", "Mail loop: too many Received fields")
     if isinstance(error, MessageRefused):
         return error.refusal
+    if isinstance(error, OverAllowance):
+        return (452, "4.7.1", str(error))
     if isinstance(error, SubmissionRefused):
         return (550, "5.7.1", str(error))
     if isinstance(error, OverQuota):

@@ -23,9 +23,11 @@ from django.conf import settings
 
 from accounts.auth.door import Identity
 from mailservers.delivery.acceptance import accept
+from mailservers.delivery.authorship import check_authors, known_authors, read_authors
 from mailservers.delivery.checking import checked_event
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.submission import complete
+from mailservers.formats.headers import header_end
 from mailservers.formats.smtp import SmtpSyntaxError, decode_line, split_command
 from mailservers.formats.smtp_chunks import ChunkReader
 from mailservers.formats.smtp_data import DataReader, Received, has_unsafe_line_end
@@ -384,9 +386,10 @@ class Session:
             return replies.TOO_LARGE
         if received.has_bare_line_end:
             return replies.BARE_LINE_END
-        if envelope.sender_id is not None:
-            content = complete(content, envelope.sender_login)
         try:
+            if envelope.sender_id is not None:
+                content = complete(content, envelope.sender_login)
+                await _check_authors(envelope.sender_id, content)
             await accept(envelope, content)
         except Exception as error:
             reply = replies.for_error(error)
@@ -410,6 +413,12 @@ class Session:
             f"{code} {enhanced} {text}",
         )
         _write_down(event)
+
+
+async def _check_authors(user_id: int, content: bytes) -> None:
+    authors = read_authors(content[: header_end(content)])
+    if authors is not None and not known_authors(user_id, authors):
+        await store.read(check_authors, user_id, authors)
 
 
 _notes: set[asyncio.Task[None]] = set()

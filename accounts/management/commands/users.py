@@ -34,6 +34,7 @@ from accounts.services import (
     set_password,
     set_user_active,
     set_user_quota,
+    update_user,
 )
 from accounts.sign_in.tokens import LIFETIME, make_one_time_link
 from mailservers.models import Usage
@@ -77,6 +78,12 @@ class Command(AccountsCommand):
         one.add_argument("--quota", default="", help="500M, 2G")
         one.add_argument("--quota-messages", default="", metavar="N", help="how many messages")
         one.set_defaults(act=self.set_quota)
+
+        one = actions.add_parser("set", help="how a user's mail is treated; what is left out stays")
+        one.add_argument("login", metavar="LOGIN")
+        one.add_argument("--stores-sent", choices=("yes", "no"), help="mail handed in over SMTP goes into Sent, too")
+        one.add_argument("--tags-to-folders", choices=("yes", "no"), help="user+tag goes to the folder of that name")
+        one.set_defaults(act=self.set_treatment)
 
         for action, act, text in (
             ("link", self.sign_in_link, "print a link that signs in once"),
@@ -193,6 +200,21 @@ class Command(AccountsCommand):
         octets, messages = names.quota(quota), names.message_quota(quota_messages)
         store.call_sync(set_user_quota, user.pk, octets, messages, actor=COMMAND_LINE)
         self.stdout.write(f"{user.login} may keep {names.format_limits(octets, messages)}.")
+
+    def set_treatment(self, login: str, stores_sent: str | None, tags_to_folders: str | None, **_: Any) -> None:
+        user = find_user(login)
+        chosen = {"stores_sent": stores_sent, "tags_to_folders": tags_to_folders}
+        store.call_sync(
+            update_user,
+            user.pk,
+            name=user.name,
+            role=user.role,
+            quota_octets=user.quota_octets,
+            quota_messages=user.quota_messages,
+            actor=COMMAND_LINE,
+            **{field: value == "yes" for field, value in chosen.items() if value is not None},
+        )
+        self.stdout.write(f"{user.login} is saved.")
 
     def new_password(self, login: str, password_stdin: bool, **_: Any) -> None:
         user = find_user(login)
