@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from asgiref.sync import sync_to_async
 
+from mailservers.store.content import are_files_held
 from mailservers.store.engine import store
 from mailservers.store.retention import LOOK_EVERY_S, STEP, advance_clock, sweep_deleted
 from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
@@ -52,6 +53,8 @@ async def _again_and_again(chore: Chore, every_s: float, at_once: bool) -> None:
 
 
 async def sweep_left_over_files() -> None:
+    if are_files_held():
+        return
     for path in await sync_to_async(left_over_files, thread_sensitive=False)(LEFT_OVER_AFTER_S):
         path.unlink(missing_ok=True)
 

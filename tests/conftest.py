@@ -51,6 +51,13 @@ def mail(transactional_db: None) -> Iterator[None]:
 
 
 @pytest.fixture
+def any_database(mail: None, django_db_blocker) -> Iterator[None]:
+    """Databases beyond those of the settings may be opened (a snapshot's file)."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
 def make_user(mail: None) -> Callable[..., User]:
     """make_user("anna@harbour.test", role="user") -> a user with the standard mailboxes and PASSWORD."""
 

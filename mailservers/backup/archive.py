@@ -121,9 +121,15 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def sync_directories(directory: Path) -> None:
     """Make the names of all that is in it durable."""
-    for path in [directory, *(p for p in directory.rglob("*") if p.is_dir())]:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in directory.rglob("*"):
+        if path.is_dir():
+            sync_directory(path)
+    sync_directory(directory)
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

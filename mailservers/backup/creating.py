@@ -1,9 +1,8 @@
 """Making a backup of a running installation, and proving one.
 
-First the database's snapshot, then the files that it names. A file may be gone by then, because its message was
-given up meanwhile: then a new snapshot is taken, which no longer names it, and only what is new is copied. A file that
-one snapshot after the other names and that is not there is damage, and is told. Nothing waits for a backup: readers of
-a snapshot hold no lock that writers want.
+First the database's snapshot, then the files that it names; meanwhile no process removes a file (`hold_files`), so
+each is still there. A file that is not is damage, and is told. Nothing waits for a backup: readers of a snapshot hold
+no lock that writers want.
 """
 
 from __future__ import annotations
@@ -42,13 +41,11 @@ from mailservers.backup.archive import (
     read_blob_list,
     read_manifest,
     sync_directories,
+    sync_directory,
     write_blob_list,
     write_durably,
 )
-from mailservers.store.content import file_path
-
-SNAPSHOTS = 20  # at most, until one names only what has been copied
-DAMAGED_AFTER = 3  # snapshots that name a file that is not there
+from mailservers.store.content import file_path, hold_files
 
 
 @dataclass(slots=True)
@@ -71,57 +68,37 @@ def create(target: Path, earlier: Path | None = None, progress: Progress = no_pr
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
     created = Created()
-    blobs = _Blobs(draft, earlier, known, created, progress)
-    blobs.copy_until_whole()
-    _finish(draft, blobs.have, created)
+    with hold_files():
+        snapshot(draft / DATABASE)
+        blobs = _copy_blobs(draft, earlier, known, created, progress)
+    _finish(draft, blobs, created)
     os.rename(draft, target)
-    sync_directories(target.parent if target.parent.is_dir() else target)
+    sync_directory(target.parent)
     return created
 
 
-@dataclass(slots=True)
-class _Blobs:
-    draft: Path
-    earlier: Path | None
-    known: dict[str, Blob]
-    created: Created
-    progress: Progress
-    have: dict[str, Blob] = field(default_factory=dict)
-    absent: dict[str, int] = field(default_factory=dict)  # in how many snapshots named and not there
-
-    def copy_until_whole(self) -> None:
-        for _ in range(SNAPSHOTS):
-            snapshot(self.draft / DATABASE)
-            database = open_database(self.draft)
-            try:
-                named = named_blobs(database)
-                [(self.created.messages,)] = database.execute("SELECT COUNT(*) FROM mailservers_message")
-            finally:
-                database.close()
-            gone = {name for name in sorted(named - self.have.keys()) if not self._copy(name, len(named))}
-            self.absent = {name: self.absent.get(name, 0) + 1 for name in gone}
-            self.created.missing = sorted(name for name, n in self.absent.items() if n >= DAMAGED_AFTER)
-            if len(self.created.missing) == len(gone):
-                break
+def _copy_blobs(
+    draft: Path, earlier: Path | None, known: dict[str, Blob], created: Created, progress: Progress
+) -> dict[str, Blob]:
+    database = open_database(draft)
+    try:
+        named = sorted(named_blobs(database))
+        [(created.messages,)] = database.execute("SELECT COUNT(*) FROM mailservers_message")
+    finally:
+        database.close()
+    blobs: dict[str, Blob] = {}
+    for done, name in enumerate(named, 1):
+        target, blob = blob_path(draft, name), known.get(name)
+        if blob is not None and earlier is not None and _link(blob_path(earlier, name), target, blob):
+            created.linked += 1
+            blobs[name] = blob
         else:
-            raise BackupError("files of messages go faster than they can be copied: try again at a quieter time")
-        for name in self.have.keys() - named:
-            blob_path(self.draft, name).unlink()
-            del self.have[name]
-
-    def _copy(self, name: str, total: int) -> bool:
-        target = blob_path(self.draft, name)
-        blob = self.known.get(name)
-        try:
-            if blob is not None and self.earlier is not None and _link(blob_path(self.earlier, name), target, blob):
-                self.created.linked += 1
-            else:
-                blob = copy_file(file_path(name), target)
-        except FileNotFoundError:
-            return False
-        self.have[name] = blob
-        self.progress(len(self.have), total)
-        return True
+            try:
+                blobs[name] = copy_file(file_path(name), target)
+            except FileNotFoundError:
+                created.missing.append(name)
+        progress(done, len(named))
+    return blobs
 
 
 def _link(source: Path, target: Path, blob: Blob) -> bool:

@@ -8,14 +8,17 @@ unless asked otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection, transaction
 
 from accounts import keys
@@ -69,6 +72,8 @@ def restore_all(source: Path, data_dir: Path, *, hold_queue: bool = True, progre
         (data_dir / SECRET).unlink(missing_ok=True)
         copy_file(source / SECRET, data_dir / SECRET)
     if connection.vendor == "sqlite":
+        if manifest["database_of"] != "sqlite":
+            raise BackupError("this is a backup of PostgreSQL: set POSTROOM_DATABASE_URL to an empty database")
         _put_file(source, data_dir / "postroom.sqlite3", hold_queue)
     else:
         _put_rows(source, hold_queue)
@@ -101,11 +106,12 @@ def _put_file(source: Path, target: Path, hold_queue: bool) -> None:
 
 
 def _put_rows(source: Path, hold_queue: bool) -> None:
-    rows.make_tables("default")
+    call_command("migrate", verbosity=0, interactive=False)
     if User.objects.exists():
         raise BackupError("the configured database has users: restore needs an empty one")
-    with rows.sqlite_file(_own_copy(source)) as alias:
-        rows.make_tables(alias)  # a backup of an earlier version: bring its copy up to date first
+    with _own_copy(source) as copy, rows.sqlite_file(copy) as alias:
+        if rows.migrations(alias) != rows.migrations("default"):
+            raise BackupError("the backup is of another version of Postroom: restore it with that one, then upgrade")
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
             rows.copy_rows(alias, "default")
@@ -115,11 +121,11 @@ def _put_rows(source: Path, hold_queue: bool) -> None:
     rows.set_sequences("default")
 
 
-def _own_copy(source: Path) -> Path:
-    path = Path(settings.DATA_DIR) / "restoring.sqlite3"
-    path.unlink(missing_ok=True)
-    shutil.copyfile(source / DATABASE, path)
-    return path
+@contextlib.contextmanager
+def _own_copy(source: Path) -> Iterator[Path]:
+    """The backup may lie where nobody may write."""
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=settings.DATA_DIR) as directory:
+        yield Path(shutil.copyfile(source / DATABASE, Path(directory) / DATABASE))
 
 
 def _statements(highest: int, hold_queue: bool) -> Iterator[str]:

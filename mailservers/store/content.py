@@ -8,6 +8,8 @@ are written to a file and fsynced, with their directory, before the transaction 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import logging
 import os
 import secrets
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 COMPRESSION_LEVEL = 3
 READ_AT_ONCE = 500  # rows; the caller bounds their octets
 IN_THREAD_OVER = 64 * 1024  # octets: smaller messages cost less than the hop to a thread
+HOLD = ".hold"  # in the directory of the files; who makes a backup has it locked
 _local = threading.local()
 
 
@@ -110,8 +113,32 @@ def _fsync_directory(path: Path) -> None:
         os.close(directory)
 
 
+@contextlib.contextmanager
+def hold_files() -> Iterator[None]:
+    """Inside, no process removes a file: what a snapshot taken inside names stays there. The kernel ends it with the
+    process. What was not removed is left over, and swept later."""
+    directory = Path(settings.MESSAGE_FILES_DIR)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(directory / HOLD, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def are_files_held() -> bool:
+    try:
+        with open(Path(settings.MESSAGE_FILES_DIR) / HOLD, "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def remove_file(name: str) -> None:
     """Remove a body no transaction names (any more)."""
+    if are_files_held():
+        return
     try:
         file_path(name).unlink(missing_ok=True)
     except OSError:

@@ -24,7 +24,7 @@ from mailservers.models import (
     QueuedMessage,
     Usage,
 )
-from mailservers.store.content import NewMessage, prepare, remove_file
+from mailservers.store.content import NewMessage, are_files_held, prepare, remove_file
 from mailservers.store.engine import store
 from mailservers.store.placing import lock_mailboxes
 from mailservers.store.quota import count_domain, lock_accounts
@@ -48,7 +48,7 @@ def mend() -> list[str]:
         count = store.call_sync(operation)
         if count:
             done.append(f"{count} × {what}")
-    files = left_over_files(LEFT_OVER_AFTER_S)
+    files = [] if are_files_held() else left_over_files(LEFT_OVER_AFTER_S)
     for path in files:
         path.unlink(missing_ok=True)
     return done + ([f"{len(files)} × left-over file was removed"] if files else [])

@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 from django.conf import settings as configured
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from accounts.models import Domain, User
 from accounts.services import remove_user
 from mailservers.backup.archive import BackupError, blob_path, named_blobs, open_database, read_blob_list
 from mailservers.backup.creating import create, verify
 from mailservers.backup.restoring import restore_all, restore_message, restore_user
-from mailservers.models import Mailbox, MailboxMessage, MessageData, QueuedRecipient
+from mailservers.backup.rows import tables
+from mailservers.models import Mailbox, MailboxMessage, MessageData, QueuedRecipient, UidValidity
 from mailservers.store.content import file_path, prepare, read_message
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, store_flags
@@ -29,6 +31,9 @@ from mailservers.store.mailboxes import create_mailbox
 from mailservers.store.placing import Append, Delivery, Placement, QueueEntry, append, deliver
 from mailservers.store.removing import expunge
 from tests.conftest import mailbox_id
+
+SQLITE = pytest.mark.skipif(connection.vendor != "sqlite", reason="the new installation is a file of SQLite's")
+pytestmark = pytest.mark.usefixtures("any_database")
 
 
 def small(n: int) -> bytes:
@@ -136,6 +141,7 @@ def test_an_unfinished_backup_is_none(tmp_path: Path, mail: None) -> None:
     assert list(verify(tmp_path / "x")) == []
 
 
+@SQLITE
 def test_onto_an_empty_host(anna: User, backup: Path, tmp_path: Path) -> None:
     entry = QueueEntry("t", "a@harbour.test", ("x@far.test",), MailboxMessage.objects.all()[0].internal_date)
     store.call_sync(deliver, Delivery(prepare(small(9)), (Placement(mailbox_id(anna)),), entry))
@@ -152,6 +158,30 @@ def test_onto_an_empty_host(anna: User, backup: Path, tmp_path: Path) -> None:
         restore_all(backup, new)
 
 
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="the rows go into the configured database")
+def test_into_an_empty_postgresql(anna: User, ben: User, backup: Path, tmp_path: Path) -> None:
+    entry = QueueEntry("t", "a@harbour.test", ("x@far.test",), MailboxMessage.objects.all()[0].internal_date)
+    store.call_sync(deliver, Delivery(prepare(small(9)), (Placement(mailbox_id(anna)),), entry))
+    store.call_sync(expunge, anna.pk, mailbox_id(anna), [1], deleted_only=False)
+    create(tmp_path / "second", backup)
+    with pytest.raises(BackupError, match="has users"):
+        restore_all(tmp_path / "second", tmp_path / "no")
+    validity = max(Mailbox.objects.values_list("uid_validity", flat=True))
+    before = {model: list(model.objects.order_by("pk").values_list()) for model in tables()}
+    call_command("flush", verbosity=0, interactive=False)
+    restore_all(tmp_path / "second", tmp_path / "new")
+    for model, rows in before.items():
+        if model not in (Mailbox, UidValidity, QueuedRecipient):
+            assert list(model.objects.order_by("pk").values_list()) == rows, model
+    assert min(Mailbox.objects.values_list("uid_validity", flat=True)) > validity
+    assert QueuedRecipient.objects.get().state == "held"
+    for path in (tmp_path / "new" / "messages").glob("*/*"):
+        file_path(path.name).parent.mkdir(parents=True, exist_ok=True)
+        path.replace(file_path(path.name))
+    put(User.objects.get(login=ben.login), small(77))  # the next ids are new ones
+
+
+@SQLITE
 @pytest.mark.slow
 def test_the_restored_installation_is_sound(backup: Path, tmp_path: Path) -> None:
     restore_all(backup, tmp_path / "new")

@@ -22,6 +22,7 @@ from mailservers.store.placing import Append, append
 from mailservers.store.removing import expunge
 from tests.conftest import mailbox_id
 
+pytestmark = pytest.mark.usefixtures("any_database")
 SMALL = b"Subject: small\r\n\r\nText\r\n"
 LARGE = b"Subject: large\r\n\r\n" + random.Random(1).randbytes(100_000)
 

@@ -8,6 +8,7 @@ from accounts.auth.door import Identity
 from accounts.models import Domain, User
 from mailservers.formats.imap.lexer import ImapSyntaxError, Lexer
 from mailservers.formats.imap.quotas import parse_setquota, quota_response
+from mailservers.store.engine import store
 
 MESSAGE = b"Subject: Hello\r\n\r\n" + b"x" * 1000 + b"\r\n"
 ANNA = "#user/anna@harbour.test"
@@ -101,8 +102,9 @@ async def test_administrators_set_quotas(connect, anna: User) -> None:
         S: i OK GETQUOTA completed
         """
     )
-    user = await User.objects.select_related("domain").aget(pk=anna.pk)
-    assert (user.quota_octets, user.quota_messages, user.domain.quota_octets) == (0, 0, 9 * 1024)
+    columns = ("quota_octets", "quota_messages", "domain__quota_octets")
+    limits = await store.read(lambda: User.objects.values_list(*columns).get(pk=anna.pk))
+    assert limits == (0, 0, 9 * 1024)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 
 import pytest
 from django.db import connection
@@ -15,7 +16,7 @@ from accounts.services import remove_user
 from mailservers.models import DomainUsage, Mailbox, MailboxMessage, Message, Usage
 from mailservers.store.content import prepare
 from mailservers.store.copying import copy, move
-from mailservers.store.engine import store
+from mailservers.store.engine import Store, store
 from mailservers.store.errors import OverQuota
 from mailservers.store.mailboxes import create_mailbox, delete_mailbox
 from mailservers.store.placing import Append, Delivery, Placement, append, deliver, write_deliveries
@@ -65,6 +66,39 @@ async def test_fifty_writers_at_once_overshoot_by_nothing(anna: User, ben: User,
     assert await asyncio.to_thread(usage, anna) == (10 * SIZE, 10)
     delivered = sum(not isinstance(r, Exception) for r in results[1::2])
     assert (await asyncio.to_thread(usage, ben))[1] == delivered  # all recipients or none
+
+
+@pytest.mark.parametrize("limited", ["users", "domain"])
+def test_several_processes_overshoot_by_nothing(make_user, limited: str, settings) -> None:
+    """Each store here is what a process has: a writing thread with a connection of its own."""
+    settings.QUOTA_WARNING_PERCENT = 0
+    users = [make_user(f"u{n}@harbour.test") for n in range(3)]
+    inboxes = [mailbox_id(user) for user in users]
+    if limited == "users":
+        for user in users:
+            limit(user, octets=7 * SIZE + 3)
+    else:
+        Domain.objects.update(quota_octets=10 * SIZE + 3)
+    message = prepare(HELLO)
+    stores = [Store() for _ in range(4)]
+
+    def write(n: int) -> bool:
+        boxes = {inboxes[n % 3], inboxes[n // 3 % 3]}  # one or two, in any order
+        try:
+            stores[n % 4].call_sync(deliver, Delivery(message, tuple(map(Placement, boxes))))
+        except OverQuota:
+            return False
+        return True
+
+    try:
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            done = list(pool.map(write, range(150)))
+    finally:
+        for each in stores:
+            each.close()
+    held = [usage(user)[1] for user in users]
+    assert any(done) and not all(done)
+    assert max(held) <= 7 if limited == "users" else sum(held) in (9, 10)  # two may not have fitted where one did
 
 
 def test_a_domain_is_limited_as_a_whole(anna: User, ben: User) -> None:
