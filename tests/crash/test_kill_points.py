@@ -1,0 +1,81 @@
+"""`kill -9` at each fsync, rename, unlink and write of the running server, by strace: see `Person` for what must hold.
+
+`ROUNDS` (default: each point once) and `SEED` in the environment; the seed is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.crash.person import PASSWORD, Person
+from tests.instance import Instance
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace (tests/install_clients.sh)"),
+]
+POINTS = ("fdatasync", "fsync", "rename", "pwrite64", "unlink")  # each a point in the life of a commit or a file
+ROUNDS = int(os.environ.get("ROUNDS", str(len(POINTS))))
+SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+PEOPLE = 4
+
+
+def test_nothing_is_lost_doubled_or_half_there(tmp_path: Path) -> None:
+    print(f"\nseed {SEED}, {ROUNDS} rounds")
+    rng = random.Random(SEED)
+    people = [Person(f"user{n}@crash.example", random.Random(rng.random())) for n in range(PEOPLE)]
+    server = Instance(tmp_path)
+    server.start()
+    server.import_users([person.login for person in people], PASSWORD)
+    deaths: Counter[str] = Counter()
+    try:
+        for turn in range(ROUNDS):
+            point = POINTS[turn % len(POINTS)]
+            few = point in ("fsync", "rename", "unlink")
+            with ThreadPoolExecutor(PEOPLE) as pool, killer(server, point, rng.randint(1, 8 if few else 60)):
+                for done in [pool.submit(person.act_until_it_dies, server.ports) for person in people]:
+                    done.result()
+            assert server.process is not None
+            deaths[f"{point} {server.process.wait(30)}"] += 1
+            server.start()
+            for person in people:
+                person.check(server.ports)
+        server.stop()
+        assert "The mail store is sound" in server.manage("check").stdout
+    finally:
+        server.kill()
+        acts = sum((person.acts for person in people), Counter())
+        print(f"deaths {dict(deaths)}, acknowledged {dict(acts)}")
+    assert all(name.endswith(" -9") for name in deaths), deaths
+    assert not any(person.refusals for person in people), [person.refusals for person in people]
+
+
+class killer:  # reads as a verb
+    """While it is open, strace waits for the `when`th `call` of one of the server's threads, and kills it there."""
+
+    def __init__(self, server: Instance, call: str, when: int) -> None:
+        assert server.process is not None
+        self._words = ["strace", "-f", "-qq", "-p", str(server.process.pid), "-o", os.devnull, "-e", f"trace={call}"]
+        self._words += ["-e", f"inject={call}:signal=SIGKILL:when={when}"]
+        self._pid = server.process.pid
+
+    def __enter__(self) -> None:
+        self._strace = subprocess.Popen(self._words)
+        until = time.monotonic() + 30
+        while f"TracerPid:\t{self._strace.pid}" not in Path(f"/proc/{self._pid}/status").read_text():
+            assert self._strace.poll() is None and time.monotonic() < until, "strace could not attach"
+            time.sleep(0.01)
+
+    def __exit__(self, *error: object) -> None:
+        self._strace.terminate()
+        self._strace.wait(30)
