@@ -50,9 +50,9 @@ check: $(VENV)/.installed-dev
 	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py check --fail-level WARNING
 	! grep -nE 'https?://|index-url|--find-links' requirements.txt requirements-dev.txt
 
-# Kill the server at random moments; ROUNDS=200 SEED=1 make crash
+# Kill the server at random moments and at each fsync, rename and write, and worse; SEED=1 ROUNDS=10 make crash
 crash: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/crash -s
+	ROUNDS=$${ROUNDS:-200} $(BIN)/python -m pytest tests/crash -s
 
 # Real mail programs against a running server.
 clients: $(VENV)/.installed-dev

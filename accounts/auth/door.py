@@ -38,7 +38,7 @@ from accounts.auth.app_secrets import find_app_password, valid
 from accounts.auth.bearer import check_token
 from accounts.auth.throttle import LaneFull, Throttle
 from accounts.models import Credential, ScramKeys, User
-from mailservers.store.engine import store
+from mailservers.store.engine import read_here, store
 from mailservers.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ async def _through(login: str, address: str, act: Callable[[str], Identity]) -> 
         with throttle.lane(address, login) as wait_s:
             if wait_s:
                 await asyncio.sleep(wait_s)
-            return await asyncio.get_running_loop().run_in_executor(_threads, act, login)
+            return await asyncio.get_running_loop().run_in_executor(_threads, read_here, act, login)
     except LaneFull:
         raise Throttled(_THROTTLED) from None
 
@@ -195,7 +195,7 @@ async def scram_verifier(login: str, *, address: str, service: str) -> ScramVeri
         keys = tuple((row[0], scram.Keys(bytes(row[1]), row[2], bytes(row[3]), bytes(row[4]))) for row in found)
         return ScramVerifier(salt, scram.ITERATIONS, keys)
 
-    return await asyncio.get_running_loop().run_in_executor(_threads, find)
+    return await asyncio.get_running_loop().run_in_executor(_threads, read_here, find)
 
 
 async def scram_finish(

@@ -51,6 +51,7 @@ _CODES: tuple[tuple[type[Exception], str, str], ...] = (
     (errors.StoreBusy, "NO", "UNAVAILABLE"),
     (errors.StoreUnavailable, "NO", "UNAVAILABLE"),
     (errors.StoreError, "NO", "CANNOT"),
+    (OSError, "NO", "UNAVAILABLE"),
 )
 
 

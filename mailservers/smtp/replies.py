@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailservers.delivery.acceptance import MailLoop
 from mailservers.delivery.checking import MessageRefused
 from mailservers.delivery.refusals import OverAllowance, SubmissionRefused
-from mailservers.store.errors import OverQuota, StoreBusy, StoreError
+from mailservers.store.errors import OverQuota, StoreBusy, StoreError, StoreFull
 
 Reply = tuple[int, str, str]  # code, enhanced status ("" for none), text
 
@@ -60,6 +60,8 @@ def for_error(error: Exception) -> Reply | None:
         return (550, "5.7.1", str(error))
     if isinstance(error, OverQuota):
         return MAILBOX_FULL
+    if isinstance(error, StoreFull):
+        return (452, "4.3.1", "There is no room for more mail; please try again later")
     if isinstance(error, StoreBusy):
         return (451, "4.3.2", "The mail store is busy; please try again later")
     if isinstance(error, StoreError | OSError):

@@ -25,6 +25,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from mailservers.formats.summary import Summary, summarise
 from mailservers.models import MessageData
+from mailservers.store.failures import as_store_error
+from mailservers.store.room import require_room
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ class NewMessage:
 
 
 def prepare(raw: bytes) -> NewMessage:
-    """Scan, hash and compress; writes the file of a large body. Raises OSError when the disk refuses."""
+    """Scan, hash and compress; writes the file of a large body. Raises `StoreUnavailable` when the disk refuses."""
+    require_room(len(raw))
     summary = summarise(raw)
     compressor = _compressor()
     header = compressor.compress(raw[: summary.header_size])
@@ -98,10 +101,10 @@ def _write_file(sha256: bytes, data: bytes) -> str:
             os.fsync(file.fileno())
         os.rename(draft, path)
         _fsync_directory(path.parent)
-    except OSError:
+    except OSError as error:
         draft.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
-        raise
+        raise as_store_error(error) from error
     return name
 
 

@@ -19,6 +19,10 @@ class StoreUnavailable(StoreError):
     temporary = True
 
 
+class StoreFull(StoreUnavailable):
+    """The disk has no room; reading and deleting go on."""
+
+
 class NoSuchMailbox(StoreError):
     pass
 

@@ -7,9 +7,16 @@ back for certain.
 
 from __future__ import annotations
 
+import errno
+import logging
+import sqlite3
 from enum import Enum, auto
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from mailservers.store.errors import StoreError, StoreFull, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 # PostgreSQL: what another process's transaction can do to ours; run again, it finds things as they are then.
 _CONFLICTS = {
@@ -62,3 +69,21 @@ def is_lost(error: BaseException) -> bool:
 def _sqlstate(error: BaseException) -> str:
     """Empty for what the client library found out by itself, such as a closed connection."""
     return getattr(error.__cause__, "sqlstate", None) or ""
+
+
+def as_store_error(error: Exception) -> Exception:
+    """What the caller is told; an error that is a bug of ours stays what it is."""
+    if isinstance(error, StoreError) or not isinstance(error, DatabaseError | InterfaceError | OSError):
+        return error
+    if is_full(error):
+        log.error("the disk is full: %s", error)
+        return StoreFull("there is no room for more mail; please try again later")
+    log.error("the database or the disk failed", exc_info=error)
+    return StoreUnavailable("the mail store is not available; please try again later")
+
+
+def is_full(error: BaseException) -> bool:
+    """Has the disk no room left? An OSError of ours, or the database's."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or _sqlstate(error) == "53100"
