@@ -104,6 +104,5 @@ def _names_of(address: str) -> Iterator[str]:
 
 def _networks(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Iterator[str]:
     """Every network the address lies in, as rules write them."""
-    yield str(peer)
     for prefix in range(8, peer.max_prefixlen + 1):
         yield str(ipaddress.ip_network(f"{peer}/{prefix}", strict=False))
