@@ -6,11 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.utils import timezone
 
 from mailservers.store.content import are_files_held
 from mailservers.store.engine import store
+from mailservers.store.events import EVENTS_AT_ONCE, forget_events
+from mailservers.store.greylist import prune_greylist
 from mailservers.store.retention import LOOK_EVERY_S, STEP, advance_clock, sweep_deleted
 from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
 from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
@@ -33,6 +38,7 @@ class Sweeping:
             (sweep_left_over_files, 3600.0, True),
             (forget_threads, 24 * 3600.0, False),
             (deleted.sweep, float(LOOK_EVERY_S), True),
+            (forget_trace, 3600.0, True),
         ):
             self._tasks.append(asyncio.create_task(_again_and_again(chore, every_s, at_once), name=chore.__name__))
 
@@ -63,6 +69,15 @@ async def forget_threads() -> None:
     """Threads without messages."""
     for owner_id in await store.read(owners_with_empty_threads):
         await store.call(forget_empty_threads, owner_id)
+
+
+async def forget_trace() -> None:
+    """Events over the time they are kept, and greylist entries nobody needs any more."""
+    await store.call(prune_greylist)
+    gone = EVENTS_AT_ONCE if settings.EVENTS_KEPT_S > 0 else 0
+    while gone == EVENTS_AT_ONCE:
+        gone = await store.call(forget_events, timezone.now() - timedelta(seconds=settings.EVENTS_KEPT_S))
+        await asyncio.sleep(BETWEEN_STEPS_S)
 
 
 class DeletedMail:

@@ -24,6 +24,7 @@ STEPS: dict[str, tuple[str, str, str]] = {
     Step.SUBMITTED: ("Submitted", "pencil", "{sender} handed in a message for {recipient}."),
     Step.CHECKED: ("Checked", "shield-check", "Looked at who vouches for the message from {sender}."),
     Step.REFUSED: ("Refused", "ban", "Refused a message from {sender} for {recipient}."),
+    Step.DISCONNECTED: ("Turned away", "unplug", "{peer} connected and left without a message."),
     Step.FILED: ("Delivered", "inbox", "Delivered to {recipient}."),
     Step.QUEUED: ("Queued", "clock", "Waits to be sent to {recipient}."),
     Step.ATTEMPTED: ("Deferred", "refresh-cw", "Could not be sent to {recipient} yet; it will be tried again."),

@@ -161,8 +161,7 @@ def method_results(facts: Facts, found: Authentication) -> Iterator[MethodResult
         )
         yield MethodResult("dkim", outcome.result, outcome.reason, tuple(pair for pair in properties if pair[1]))
     if found.arc.result != "none":
-        sealers = (("header.oldest-pass", "0"),) if found.arc.result == "pass" else ()
-        yield MethodResult("arc", found.arc.result, found.arc.reason, sealers)
+        yield MethodResult("arc", found.arc.result, found.arc.reason or f"sealed by {', '.join(found.arc.sealers)}")
     policy = (("policy.dmarc", found.dmarc.policy),) if found.dmarc.policy else ()
     author = (("header.from", found.dmarc.domain),) if found.dmarc.domain else ()
     yield MethodResult("dmarc", found.dmarc.result, found.dmarc.reason, (*author, *policy))

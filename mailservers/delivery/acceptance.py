@@ -143,7 +143,15 @@ def _events(
         recipient=envelope.some_recipients(),
         peer=envelope.peer_address,
         detail=f"From {who}{envelope.helo or 'the webmail'} [{envelope.peer_address}]{secured}, {summary.size} octets",
-        data={"message_id": summary.message_id, "subject": summary.subject, "size": summary.size},
+        data={
+            "message_id": summary.message_id,
+            "subject": summary.subject,
+            "size": summary.size,
+            "connection": envelope.connection_id,
+            "with": envelope.with_protocol,
+            "helo": envelope.helo,
+            "tls": envelope.tls,
+        },
     )
     checked = checked_event(envelope)
     if checked is not None:

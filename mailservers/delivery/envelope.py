@@ -50,6 +50,7 @@ class Envelope:
     recipients: list[Recipient] = field(default_factory=list)
     options: MailOptions = NO_OPTIONS
     held_because: str = ""  # why an administrator has to look at it first
+    connection_id: str = ""  # trace id of the connection it came by
     opinion: Opinion | None = None  # None: not checked
     junk_ids: dict[int, int] = field(default_factory=dict)  # Junk mailboxes of readers for whom it is junk
 

@@ -100,6 +100,7 @@ def _begin(session: Session, command: PathCommand, options: MailOptions) -> None
         options.smtputf8,
         int(command.parameters.get("SIZE") or 0),
         options=options,
+        connection_id=session.trace.id,
     )
     session.reply((250, "2.1.0", "Sender OK"))
 
@@ -257,6 +258,7 @@ async def _start_tls(session: Session) -> None:
         await session.wire.start_tls()
     except OSError as error:
         log.info("STARTTLS with %s failed: %s", session.wire.peer_address, error)
+        session.trace.note(f"STARTTLS failed: {error}")
         session.is_over = True
         return
     session.forget_input()

@@ -32,7 +32,7 @@ class SmtpConnection(Connection):
         self.session.end_of_input()
 
     def closed(self) -> None:
-        self.session.is_over = True
+        self.session.closed()
         live_sessions.leave(self.session)
 
     def timed_out(self) -> None:

@@ -34,6 +34,7 @@ from mailservers.formats.smtp_data import DataReader, Received, has_unsafe_line_
 from mailservers.smtp import defences, replies
 from mailservers.smtp.commands import COMMANDS
 from mailservers.smtp.replies import Reply
+from mailservers.smtp.trace import ConnectionTrace
 from mailservers.smtp.wire import Mode, Role, Waiting, Wire
 from mailservers.store.engine import store
 from mailservers.store.events import Step
@@ -71,12 +72,14 @@ class Session:
         "is_over",
         "mode",
         "role",
+        "trace",
         "wire",
     )
 
     def __init__(self, wire: Wire, role: Role) -> None:
         self.wire = wire
         self.role = role
+        self.trace = ConnectionTrace()
         self.helo = ""
         self.esmtp = False
         self.identity: Identity | None = None
@@ -153,7 +156,16 @@ class Session:
         if self._task is None:
             self._finish()
 
+    def closed(self) -> None:
+        """The connection is gone."""
+        self.is_over = True
+        tls = self.wire.tls_description() if self.wire.is_tls else ""
+        event = self.trace.ending(self.wire.peer_address, self.helo, tls)
+        if event is not None:
+            _write_down(event)
+
     def reply(self, reply: Reply) -> None:
+        self.trace.replied(reply)
         delay_s = 0.0
         if reply[0] >= 500:
             self.errors += 1
@@ -354,6 +366,7 @@ class Session:
         self._run(self._accept(envelope, received))
 
     async def _accept(self, envelope: Envelope, received: Received) -> None:
+        self.trace.is_told = True
         if self.role is Role.LMTP:
             await self._accept_each(envelope, received)
             return
@@ -411,7 +424,9 @@ class Session:
             recipient,
             self.wire.peer_address,
             f"{code} {enhanced} {text}",
+            {"connection": self.trace.id, "helo": self.helo},
         )
+        self.trace.is_told = True
         _write_down(event)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import datetime
 
 from mailservers.models import DeliveryEvent
 from mailservers.store.inserting import insert
@@ -19,6 +20,7 @@ class Step:
     SUBMITTED = "submitted"  # accepted from one of our users, or written in the webmail
     CHECKED = "checked"  # what SPF, DKIM, DMARC and the other checks say
     REFUSED = "refused"  # answered with 4xx or 5xx
+    DISCONNECTED = "disconnected"  # a connection ended without a message, after an error
     FILED = "filed"  # put into a mailbox
     QUEUED = "queued"  # to be sent to another host
     ATTEMPTED = "attempted"  # a try that did not deliver
@@ -27,6 +29,16 @@ class Step:
     BOUNCED = "bounced"  # the sender was told
     CANCELLED = "cancelled"  # taken out of the queue
     HELD = "held"  # set aside until an administrator decides
+
+
+EVENTS_AT_ONCE = 2000
+
+
+def forget_events(tx: Transaction, before: datetime) -> int:
+    """Store operation: remove the oldest events from before then; how many, at most EVENTS_AT_ONCE."""
+    old = DeliveryEvent.objects.filter(at__lt=before).order_by("at").values_list("pk", flat=True)[:EVENTS_AT_ONCE]
+    events = DeliveryEvent.objects.filter(pk__in=list(old))
+    return events._raw_delete(events.db)  # nothing refers to them
 
 
 def new_trace_id() -> str:
