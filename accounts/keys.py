@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import functools
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -34,36 +35,76 @@ class KeyUnreadable(Exception):
     """The private key was encrypted under another SECRET_KEY, or the row is damaged."""
 
 
+RSA, ED25519 = "rsa-sha256", "ed25519-sha256"  # RFC 8463: verifiers that do not know the second use the first
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+
 @dataclass(frozen=True, slots=True)
 class KeyPair:
     """A key on its way into the database."""
 
     selector: str
+    algorithm: str
     private_key: bytes  # encrypted PKCS #8
-    public_key: str  # base64 SubjectPublicKeyInfo, as in the DNS record's p=
+    public_key: str  # base64, as in the DNS record's p=
 
 
-def generate(selector: str = "") -> KeyPair:
-    """A new RSA-2048 key; the selector is made from the month ("pr202611") unless given. Slow: see the module."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+def generate(selector: str = "") -> tuple[KeyPair, KeyPair]:
+    """A new RSA-2048 key and a new Ed25519 key; their selectors are made from the day ("pr20261124", and "…e") unless
+    given. Slow: see the module."""
+    selector = selector or f"pr{timezone.now():%Y%m%d}"
+    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    ed_key = ed25519.Ed25519PrivateKey.generate()
+    spki = rsa_key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    raw = ed_key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return _pair(selector, RSA, rsa_key, spki), _pair(f"{selector}e", ED25519, ed_key, raw)
+
+
+def _pair(selector: str, algorithm: str, key: PrivateKey, public: bytes) -> KeyPair:
     private = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    selector = selector or f"pr{timezone.now():%Y%m}"
-    return KeyPair(selector, _encrypt(private), base64.b64encode(public).decode("ascii"))
+    return KeyPair(selector, algorithm, _encrypt(private), base64.b64encode(public).decode("ascii"))
 
 
-def make_dkim_key(tx: Transaction, domain_id: int, pair: KeyPair) -> int:
-    """Store operation: `pair` becomes the domain's signing key; older ones stay for reference, inactive."""
-    DkimKey.objects.filter(domain_id=domain_id).update(is_active=False)
-    row = DkimKey.objects.create(
-        domain_id=domain_id, selector=pair.selector, private_key=pair.private_key, public_key=pair.public_key
-    )
-    return row.pk
+def make_dkim_keys(tx: Transaction, domain_id: int, pairs: Sequence[KeyPair], *, is_active: bool = True) -> list[int]:
+    """Store operation: `pairs` become the domain's signing keys at once, or (`is_active` False) when their records have
+    been published. A selector that is taken gets a letter more. The new rows' ids."""
+    ids = []
+    for pair in pairs:
+        row = DkimKey.objects.create(
+            domain_id=domain_id,
+            selector=_free_selector(domain_id, pair.selector),
+            algorithm=pair.algorithm,
+            private_key=pair.private_key,
+            public_key=pair.public_key,
+            is_active=False,
+        )
+        ids.append(row.pk)
+        if is_active:
+            activate_dkim_key(tx, row.pk)
+    return ids
 
 
-def load_private_key(row: DkimKey) -> rsa.RSAPrivateKey:
+def activate_dkim_key(tx: Transaction, key_id: int) -> None:
+    """Store operation: the key signs from now on; the domain's others of its algorithm retire."""
+    row = DkimKey.objects.filter(pk=key_id).first()
+    if row is None:
+        return
+    others = DkimKey.objects.filter(domain_id=row.domain_id, algorithm=row.algorithm).exclude(pk=key_id)
+    others.filter(is_active=True).update(is_active=False, retired_at=tx.now)
+    DkimKey.objects.filter(pk=key_id).update(is_active=True, retired_at=None)
+
+
+def _free_selector(domain_id: int, selector: str) -> str:
+    taken = set(DkimKey.objects.filter(domain_id=domain_id).values_list("selector", flat=True))
+    endings = ("", *"abcdfghijklmnopqrstuvwxyz")
+    return next(selector + ending for ending in endings if selector + ending not in taken)
+
+
+def load_private_key(row: DkimKey) -> PrivateKey:
     """Decrypt and parse (about 1 ms; keep the result). Raises `KeyUnreadable`."""
     data = bytes(row.private_key)
     try:
@@ -71,8 +112,8 @@ def load_private_key(row: DkimKey) -> rsa.RSAPrivateKey:
         key = serialization.load_der_private_key(der, password=None)
     except (InvalidTag, ValueError):
         raise KeyUnreadable(f"the DKIM key {row.selector} cannot be read with this SECRET_KEY") from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise KeyUnreadable(f"the DKIM key {row.selector} is not an RSA key")
+    if not isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
+        raise KeyUnreadable(f"the DKIM key {row.selector} is of a kind that mail does not know")
     return key
 
 
@@ -83,7 +124,8 @@ def record_name(row: DkimKey) -> str:
 
 def record_value(row: DkimKey) -> str:
     """The TXT record's content in one piece, as most DNS panels take it (RFC 6376 3.6.1)."""
-    return f"v=DKIM1; k=rsa; p={row.public_key}"
+    kind = "ed25519" if row.algorithm == ED25519 else "rsa"
+    return f"v=DKIM1; k={kind}; p={row.public_key}"
 
 
 def dns_record(row: DkimKey) -> str:

@@ -127,7 +127,9 @@ class AddressTarget(models.Model):
 
 
 class DkimKey(models.Model):
-    """A domain's signing key (RFC 6376). The private key is encrypted with the installation's secret."""
+    """A domain's signing key (RFC 6376). The private key is encrypted with the installation's secret.
+
+    Not active and not retired: its record is to be published first, then it takes over (outbound/dkim_rotation.py)."""
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="dkim_keys")
     selector = models.CharField(max_length=63)
@@ -135,6 +137,7 @@ class DkimKey(models.Model):
     private_key = models.BinaryField()
     public_key = models.TextField()  # base64, as in the DNS record's p=
     is_active = models.BooleanField(default=True)
+    retired_at = models.DateTimeField(null=True)  # no longer signs; its record stays for mail that is on its way
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -85,16 +85,24 @@ def dns_records(row: Domain) -> list[dict[str, str]]:
         {"what": "Mail for the domain comes here", "name": name, "type": "MX", "value": f"10 {settings.HOSTNAME}."},
         {"what": "This server may send for the domain (SPF)", "name": name, "type": "TXT", "value": "v=spf1 mx -all"},
     ]
-    for key in DkimKey.objects.filter(domain=row, is_active=True).select_related("domain"):
+    for key in DkimKey.objects.filter(domain=row).select_related("domain").order_by("pk"):
         records.append(
             {
-                "what": "What we send is signed with this key (DKIM)",
+                "what": what_key_is_for(key),
                 "name": keys.record_name(key),
                 "type": "TXT",
                 "value": keys.record_value(key),
             }
         )
     return records
+
+
+def what_key_is_for(key: DkimKey) -> str:
+    if key.retired_at is not None:
+        return "Mail sent until lately was signed with this key (DKIM): leave it for a while, then remove it"
+    if not key.is_active:
+        return "A new key (DKIM): what we send is signed with it as soon as this record is found"
+    return "What we send is signed with this key (DKIM)"
 
 
 @admin_only

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from accounts.keys import KeyPair, make_dkim_key
+from collections.abc import Sequence
+
+from accounts.keys import KeyPair, make_dkim_keys
 from accounts.models import Address, AddressTarget, Domain, Role, User
 from accounts.services import audit, names
 from accounts.services.errors import AlreadyExists, NotFound, StillInUse
@@ -12,8 +14,8 @@ from mailservers.formats.mailbox_address import domain_to_ascii
 from mailservers.store.transaction import Transaction
 
 
-def create_domain(tx: Transaction, name: str, key: KeyPair, *, actor: str) -> int:
-    """The new domain's id. `key` (`accounts.keys.generate()`) becomes its DKIM key.
+def create_domain(tx: Transaction, name: str, keys: Sequence[KeyPair], *, actor: str) -> int:
+    """The new domain's id. `keys` (`accounts.keys.generate()`) become its DKIM keys.
 
     Raises `InvalidValue`, `AlreadyExists`; the same domain as U-labels and as A-labels is one domain."""
     name = names.domain_name(name)
@@ -22,8 +24,8 @@ def create_domain(tx: Transaction, name: str, key: KeyPair, *, actor: str) -> in
         if other == name or domain_to_ascii(other) == ascii_name:
             raise AlreadyExists(f"The domain {other} is here already.", "domain")
     domain = Domain.objects.create(name=name)
-    make_dkim_key(tx, domain.pk, key)
-    audit.record(actor, "domain.create", name, selector=key.selector)
+    make_dkim_keys(tx, domain.pk, keys)
+    audit.record(actor, "domain.create", name, selectors=[key.selector for key in keys])
     tx.after_commit.append(routing.forget)
     return domain.pk
 

@@ -1,4 +1,4 @@
-"""Making a DKIM-Signature (RFC 6376), relaxed/relaxed and rsa-sha256. The RSA itself is the caller's.
+"""Making a DKIM-Signature (RFC 6376, 8463), relaxed/relaxed. The RSA or Ed25519 itself is the caller's.
 
 All of it is linear in the octets of the message, whatever they are. (dkimpy's canonicalisation is not: 40,000 blanks
 in a line of the body take it 8 s, 200,000 continuation lines in the header 66 s. It checks our signatures in tests.)
@@ -38,18 +38,25 @@ def canonical_field(name: bytes, value: bytes) -> bytes:
 
 
 def sign_message(
-    message: bytes, *, domain: str, selector: str, signed_at: int, sign: Callable[[bytes], bytes]
+    message: bytes,
+    *,
+    domain: str,
+    selector: str,
+    signed_at: int,
+    sign: Callable[[bytes], bytes],
+    algorithm: str = "rsa-sha256",
 ) -> bytes:
     """The DKIM-Signature field, CRLF included, to be put in front of `message` (CRLF line ends only).
 
-    `domain` in A-labels; `signed_at` in seconds since 1970; `sign` gives the RSASSA-PKCS1-v1_5 signature with SHA-256
-    of its argument. From is signed once more than it occurs, so that another one cannot be added (section 8.15)."""
+    `domain` in A-labels; `signed_at` in seconds since 1970; `sign` gives the signature of its argument: for
+    "rsa-sha256" RSASSA-PKCS1-v1_5 with SHA-256, for "ed25519-sha256" Ed25519 over the SHA-256 digest. From is signed
+    once more than it occurs, so that another one cannot be added (section 8.15)."""
     body_start = header_end(message)
     fields = list(iter_fields(message[:body_start]))
     names, chosen = _choose(fields)
     body_hash = base64.b64encode(hashlib.sha256(canonical_body(message[body_start:])).digest())
     tags = (
-        f" v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}; h=".encode("ascii")
+        f" v=1; a={algorithm}; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}; h=".encode("ascii")
         + _fold_names(names)
         + b";\r\n\tbh="
         + body_hash

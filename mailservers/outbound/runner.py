@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from mailservers.outbound.attempt import Attempt, Means
 from mailservers.outbound.destinations import Destinations
+from mailservers.outbound.dkim_rotation import keep_rotating
 from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
 from mailservers.outbound.outcomes import Outcome
 from mailservers.outbound.presence import Presence
@@ -60,6 +61,7 @@ class QueueRunner:
         self._loops = [
             asyncio.create_task(self._run(), name="queue runner"),
             asyncio.create_task(self._renew(), name="queue leases"),
+            asyncio.create_task(keep_rotating(self._means.resolver.dns), name="DKIM keys"),
         ]
 
     async def stop(self) -> None:

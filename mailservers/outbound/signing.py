@@ -1,4 +1,5 @@
-"""Signing what our users send to other hosts (RFC 6376), with the key of the domain in From.
+"""Signing what our users send to other hosts (RFC 6376), with the keys of the domain in From: RSA for everybody, and
+Ed25519 (RFC 8463) for those who know it.
 
 Only messages that one of our users submitted are signed: what merely passes through here (forwarding) may say any
 From it likes, and a signature would vouch for it. A message without From, or of a domain without an active key, goes
@@ -8,14 +9,17 @@ out unsigned. Keys are kept for KEY_CACHE_S; a large message is signed in a thre
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
+from collections.abc import Sequence
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from accounts.keys import KeyUnreadable, load_private_key
+from accounts.keys import KeyUnreadable, PrivateKey, load_private_key
 from accounts.models import DkimKey
 from mailservers.formats.addresses import parse_address_list
 from mailservers.formats.dkim import sign_message
@@ -30,34 +34,34 @@ log = logging.getLogger(__name__)
 KEY_CACHE_S = 60.0
 MAX_CACHED = 1000
 
-SigningKey = tuple[str, RSAPrivateKey]  # selector, key
+SigningKey = tuple[str, str, PrivateKey]  # selector, algorithm, key
 
 
 class Signer:
     """One per runner: it remembers keys."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, tuple[float, SigningKey | None]] = {}
+        self._keys: dict[str, tuple[float, list[SigningKey]]] = {}
 
     async def sign(self, message: bytes) -> bytes:
-        """The message with a DKIM-Signature in front, or as it is. `message` has CRLF line ends only."""
+        """The message with its DKIM-Signatures in front, or as it is. `message` has CRLF line ends only."""
         domain = from_domain(message)
-        key = await self._key(domain) if domain else None
-        if key is None:
+        keys = await self._keys_of(domain) if domain else []
+        if not keys:
             return message
         if len(message) <= IN_THREAD_OVER:
-            return _signed(message, domain, *key)
-        return await asyncio.to_thread(_signed, message, domain, *key)
+            return _signed(message, domain, keys)
+        return await asyncio.to_thread(_signed, message, domain, keys)
 
-    async def _key(self, domain: str) -> SigningKey | None:
+    async def _keys_of(self, domain: str) -> list[SigningKey]:
         known = self._keys.get(domain)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
-        key = await store.read(_read_key, domain)
+        keys = await store.read(_read_keys, domain)
         if len(self._keys) >= MAX_CACHED:
             self._keys.clear()
-        self._keys[domain] = (time.monotonic() + KEY_CACHE_S, key)
-        return key
+        self._keys[domain] = (time.monotonic() + KEY_CACHE_S, keys)
+        return keys
 
 
 def from_domain(message: bytes) -> str:
@@ -68,33 +72,39 @@ def from_domain(message: bytes) -> str:
     return next((address.domain.lower() for address in parse_address_list(value) if address.is_mailbox), "")
 
 
-def _read_key(domain: str) -> SigningKey | None:
-    """The newest active key of one of our domains."""
+def _read_keys(domain: str) -> list[SigningKey]:
+    """The active keys of one of our domains; Ed25519 first, so that RSA's signature stands on top."""
     names = {domain}
     try:
         names.add(domain_on_wire(domain))
     except InvalidAddress:
-        return None
-    rows = DkimKey.objects.filter(
-        domain__name__in=names, domain__is_active=True, is_active=True, algorithm="rsa-sha256"
-    )
-    row = rows.order_by("-created_at", "-pk").first()
-    if row is None:
-        return None
-    try:
-        key = load_private_key(row)
-    except KeyUnreadable:
-        log.error("the DKIM key %s of %s cannot be read: mail goes out unsigned", row.selector, domain)
-        return None
-    return (row.selector, key) if isinstance(key, RSAPrivateKey) else None
+        return []
+    rows = DkimKey.objects.filter(domain__name__in=names, domain__is_active=True, is_active=True)
+    found: dict[str, SigningKey] = {}
+    for row in rows.order_by("algorithm", "created_at", "pk"):
+        try:
+            found[row.algorithm] = (row.selector, row.algorithm, load_private_key(row))
+        except KeyUnreadable:
+            log.error("the DKIM key %s of %s cannot be read: mail goes out without it", row.selector, domain)
+    return list(found.values())
 
 
-def _signed(message: bytes, domain: str, selector: str, key: RSAPrivateKey) -> bytes:
-    field = sign_message(
-        message,
-        domain=domain_on_wire(domain),
-        selector=selector,
-        signed_at=int(time.time()),
-        sign=lambda data: key.sign(data, PKCS1v15(), SHA256()),
-    )
-    return field + message
+def _signed(message: bytes, domain: str, keys: Sequence[SigningKey]) -> bytes:
+    fields = b""
+    for selector, algorithm, key in keys:
+        field = sign_message(
+            message,
+            domain=domain_on_wire(domain),
+            selector=selector,
+            signed_at=int(time.time()),
+            sign=partial(_signature, key),
+            algorithm=algorithm,
+        )
+        fields = field + fields
+    return fields + message
+
+
+def _signature(key: PrivateKey, data: bytes) -> bytes:
+    if isinstance(key, RSAPrivateKey):
+        return key.sign(data, PKCS1v15(), SHA256())
+    return key.sign(hashlib.sha256(data).digest())  # RFC 8463 section 3

@@ -108,7 +108,7 @@ class TestImport:
     def test_domains_are_made(self, mail: None) -> None:
         report = import_users(rows("a@one.test", "b@two.test", "c@one.test"), True, actor=ACTOR)
         assert report.domains == ["one.test", "two.test"] and report.users == 3
-        assert DkimKey.objects.count() == 2
+        assert DkimKey.objects.count() == 4
 
     def test_nothing(self, mail: None) -> None:
         assert import_users([], actor=ACTOR).users == 0

@@ -52,7 +52,7 @@ def add_address(address: str, *targets: str) -> int:
 class TestDomains:
     def test_create(self, harbour: Domain) -> None:
         assert harbour.name == "harbour.test"
-        assert DkimKey.objects.get(domain=harbour).selector == "test1"
+        assert sorted(DkimKey.objects.filter(domain=harbour).values_list("selector", flat=True)) == ["test1", "test1e"]
         assert last_audit() == (ACTOR, "domain.create", "harbour.test")
 
     @pytest.mark.parametrize("again", ["harbour.test", "HARBOUR.test."])

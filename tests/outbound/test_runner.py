@@ -13,7 +13,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.keys import generate, make_dkim_key
+from accounts.keys import generate, make_dkim_keys, record_value
 from accounts.models import DkimKey, User
 from mailservers.models import DeliveryEvent, MailboxMessage, MessageData, QueuedMessage, QueuedRecipient
 from mailservers.outbound.leases import claim
@@ -184,39 +184,47 @@ async def test_the_far_side_hears_of_no_bare_line_ends(anna: User, settings: Any
 # ---------------------------------------------------------------- DKIM
 
 
-async def signed_by(anna: User, settings: Any, *, raw: bytes = MESSAGE, sender: bool = True) -> tuple[bytes, bytes]:
-    """(what arrived, the domain's DNS record), with a key for harbour.test."""
-    pair = await asyncio.to_thread(generate, "pr1")
-    await store.call(make_dkim_key, anna.domain_id, pair)
-    key = await store.read(lambda: DkimKey.objects.get().public_key)
+async def signed_by(
+    anna: User, settings: Any, *, raw: bytes = MESSAGE, sender: bool = True
+) -> tuple[bytes, dict[bytes, bytes]]:
+    """(what arrived, the domain's DNS records by name), with keys for harbour.test."""
+    pairs = await asyncio.to_thread(generate, "pr1")
+    await store.call(make_dkim_keys, anna.domain_id, pairs)
+    rows = await store.read(lambda: list(DkimKey.objects.select_related("domain")))
     async with FakeHost() as host:
         route(settings, remote_test=host)
         async with running():
             await put(raw=raw, sender=anna if sender else None)
             await asyncio.wait_for(host.arrived.wait(), 60)
             await until(queue_is_empty)
-    return host.transactions[0].content, f"v=DKIM1; k=rsa; p={key}".encode()
+    records = {f"{row.selector}._domainkey.harbour.test.".encode(): record_value(row).encode() for row in rows}
+    return host.transactions[0].content, records
 
 
 async def test_what_our_users_send_is_signed(anna: User, settings: Any) -> None:
-    message, record = await signed_by(anna, settings)
-    assert message.startswith(b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=harbour.test; s=pr1;")
-    asked: list[bytes] = []
+    message, records = await signed_by(anna, settings)
+    rsa, ed25519 = "a=rsa-sha256; c=relaxed/relaxed; d=harbour.test; s=pr1;", "a=ed25519-sha256;"
+    assert message.startswith(f"DKIM-Signature: v=1; {rsa}".encode()) and ed25519.encode() in message
+    assert sorted(records) == [b"pr1._domainkey.harbour.test.", b"pr1e._domainkey.harbour.test."]
 
-    def answer(name: bytes, timeout: int = 5) -> bytes:
-        asked.append(name)
-        return record
+    def verify(changed: bytes) -> list[bool]:
+        results = []
+        for at in (0, 1):
+            try:
+                results.append(dkim.DKIM(changed).verify(at, dnsfunc=lambda name, timeout=5: records[name]))
+            except dkim.ValidationError:
+                results.append(False)
+        return results
 
-    assert dkim.verify(message, dnsfunc=answer)
-    assert asked == [b"pr1._domainkey.harbour.test."]
-    assert not dkim.verify(message.replace(b"nine", b"ten"), dnsfunc=answer)
-    assert not dkim.verify(message.replace(b"Tide tables", b"Tide fables"), dnsfunc=answer)
+    assert verify(message) == [True, True]
+    assert verify(message.replace(b"nine", b"ten")) == [False, False]
+    assert verify(message.replace(b"Tide tables", b"Tide fables")) == [False, False]
 
 
 async def test_a_large_message_is_signed_in_a_thread(anna: User, settings: Any) -> None:
     body = base64.encodebytes(bytes(range(256)) * 1_000).replace(b"\n", b"\r\n")
-    message, record = await signed_by(anna, settings, raw=MESSAGE + body)
-    assert dkim.verify(message, dnsfunc=lambda name, timeout=5: record)
+    message, records = await signed_by(anna, settings, raw=MESSAGE + body)
+    assert dkim.verify(message, dnsfunc=lambda name, timeout=5: records[name])
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""`manage.py domains list|add|quota|delete`, with the DNS record each domain's DKIM key needs."""
+"""`manage.py domains list|add|rotate|quota|delete`, with the DNS record each domain's DKIM key needs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from accounts import keys
 from accounts.management.accounts_command import AccountsCommand, find_domain
@@ -23,7 +23,8 @@ class Command(AccountsCommand):
         one = actions.add_parser("list", help="all domains with their DNS records")
         one.set_defaults(act=self.list_domains)
         for action, act, text in (
-            ("add", self.add_domain, "make a domain and its DKIM key"),
+            ("add", self.add_domain, "make a domain and its DKIM keys"),
+            ("rotate", self.rotate, "make new DKIM keys; they take over when their records are in the DNS"),
             ("delete", self.delete, "remove a domain that has no users, with its aliases and keys"),
         ):
             one = actions.add_parser(action, help=text)
@@ -58,14 +59,23 @@ class Command(AccountsCommand):
             self.stdout.write("No domains. `domains add DOMAIN` makes one.")
             return
         self.table(("DOMAIN", "STATE", "USERS", "ALIASES", "USED", "QUOTA", "MESSAGES", "QUOTA"), rows)
-        for key in DkimKey.objects.filter(is_active=True).select_related("domain").order_by("domain__name"):
-            self.stdout.write(f"\n{keys.dns_record(key)}")
+        self._show_keys(DkimKey.objects.filter(retired_at=None))
 
     def add_domain(self, name: str, **_: Any) -> None:
         name = names.domain_name(name)
         domain_id = store.call_sync(create_domain, name, keys.generate(), actor=COMMAND_LINE)
-        self.stdout.write(f"Made {name}. Publish its DKIM key in DNS:\n")
-        self.stdout.write(keys.dns_record(DkimKey.objects.get(domain_id=domain_id, is_active=True)))
+        self.stdout.write(f"Made {name}. Publish its DKIM keys in DNS:")
+        self._show_keys(DkimKey.objects.filter(domain_id=domain_id))
+
+    def rotate(self, name: str, **_: Any) -> None:
+        domain = find_domain(name)
+        ids = store.call_sync(keys.make_dkim_keys, domain.pk, keys.generate(), is_active=False)
+        self.stdout.write(f"{domain.name} has new DKIM keys. They sign as soon as these records are found in the DNS:")
+        self._show_keys(DkimKey.objects.filter(pk__in=ids))
+
+    def _show_keys(self, rows: QuerySet[DkimKey]) -> None:
+        for key in rows.select_related("domain").order_by("domain__name", "pk"):
+            self.stdout.write(f"\n{keys.dns_record(key)}")
 
     def set_quota(self, name: str, quota: str, quota_messages: str, **_: Any) -> None:
         domain = find_domain(name)
