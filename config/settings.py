@@ -89,6 +89,7 @@ SMTP_TIMEOUT_S = env.int("POSTROOM_SMTP_TIMEOUT", default=300)  # RFC 5321 4.5.3
 IMAP_LOGIN_TIMEOUT_S = env.int("POSTROOM_IMAP_LOGIN_TIMEOUT", default=60)
 IMAP_IDLE_TIMEOUT_S = env.int("POSTROOM_IMAP_IDLE_TIMEOUT", default=30 * 60)  # RFC 9051 5.4: at least 30 min
 POP3_TIMEOUT_S = env.int("POSTROOM_POP3_TIMEOUT", default=600)  # RFC 1939 3: at least 10 min
+POP3_LOGIN_DELAY_S = env.int("POSTROOM_POP3_LOGIN_DELAY", default=0)  # between sessions of a user (RFC 2449 6.5)
 MAX_CONNECTIONS = env.int("POSTROOM_MAX_CONNECTIONS", default=12_000)  # a listener
 MAX_CONNECTIONS_PER_ADDRESS = env.int("POSTROOM_MAX_CONNECTIONS_PER_ADDRESS", default=100)  # loopback excepted
 MAX_CONNECTION_RATE = env.int("POSTROOM_MAX_CONNECTION_RATE", default=600)  # a minute, an address and port; 0: no limit

@@ -155,6 +155,15 @@ def password(command: Command) -> str:
     return _text(command.argument)
 
 
+def language_range(command: Command) -> str:
+    """LANG: a basic language range (RFC 4647 2.1) in lower case, or ""."""
+    _within(command, MAX_COMMAND)
+    words = command.argument.split()
+    if len(words) > 1 or not command.argument.isascii():
+        raise Pop3SyntaxError("One language at most")
+    return words[0].decode("ascii").lower() if words else ""
+
+
 @dataclass(frozen=True, slots=True)
 class SaslRequest:
     """AUTH: the mechanism in upper case; the initial response decoded, None when there is none."""

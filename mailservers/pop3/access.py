@@ -6,11 +6,14 @@ import asyncio
 import binascii
 import ssl
 
+from django.conf import settings
+
 from accounts.auth.door import AuthenticationFailed, Identity, authenticate
 from accounts.auth.live import live_sessions
 from accounts.auth.sasl import Exchange, offered
 from mailservers.formats.pop3 import Pop3SyntaxError, SaslRequest, sasl_response
 from mailservers.formats.sasl import SaslSyntaxError
+from mailservers.pop3.delay import login_delays
 from mailservers.pop3.maildrop import open_maildrop
 from mailservers.pop3.replies import Answer, Disconnect, Refusal, Reply, err, ok, reply_for
 from mailservers.pop3.session import REVOKED, Session
@@ -28,6 +31,21 @@ def user(session: Session, name: str) -> Reply:
     _require_private(session)
     session.login = name
     return ok("Send the password")
+
+
+def utf8(session: Session, _: None) -> Reply:
+    """RFC 6856 2.1: from now on messages are sent as they are."""
+    session.is_utf8 = True
+    return ok("UTF8 enabled")
+
+
+def lang(session: Session, wanted: str) -> Reply:
+    """RFC 6856 3: the texts of replies are English."""
+    if not wanted:
+        return b"+OK Language listing follows:\r\nen English\r\n.\r\n"
+    if wanted not in ("*", "en"):
+        raise Refusal("This language is not available")
+    return ok("en These texts are in English")
 
 
 def password(session: Session, secret: str) -> Answer:
@@ -86,7 +104,10 @@ async def _failed(session: Session, error: AuthenticationFailed) -> Reply:
 
 
 async def _enter(session: Session, identity: Identity) -> Reply:
-    drop = await open_maildrop(identity.user_id)
+    if login_delays.is_too_soon(identity.user_id):
+        raise Refusal(f"Wait {settings.POP3_LOGIN_DELAY_S} seconds between sessions", "LOGIN-DELAY")
+    drop = await open_maildrop(identity.user_id, is_utf8=session.is_utf8)
+    login_delays.note(identity.user_id)
     session.enter(drop)
     if not session.is_over:
         live_sessions.enter(session, identity, lambda: session.goodbye(REVOKED))
@@ -94,6 +115,8 @@ async def _enter(session: Session, identity: Identity) -> Reply:
 
 
 def stls(session: Session, _: None) -> Answer:
+    if session.is_utf8:
+        raise Refusal("STLS comes before UTF8")  # RFC 6856 2.1
     if session.wire.is_tls:
         raise Refusal("TLS is active already")
     return _start_tls(session)

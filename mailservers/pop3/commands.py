@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from mailservers.formats import pop3 as grammar
 from mailservers.formats.pop3 import Command, Pop3SyntaxError
 from mailservers.pop3 import access, transaction
@@ -41,6 +43,8 @@ class Row:
 def capa(session: Session, _: None) -> Reply:
     texts = [row.capability for row in _ROWS if row.capability and row.is_offered(session)]
     lines = [text if isinstance(text, str) else text(session) for text in texts]
+    if settings.POP3_LOGIN_DELAY_S:
+        lines.append(f"LOGIN-DELAY {settings.POP3_LOGIN_DELAY_S}")
     return "\r\n".join(["+OK Capability list follows", *lines, *BEHAVIOUR, ".", ""]).encode("ascii")
 
 
@@ -50,6 +54,7 @@ BEHAVIOUR = (
     "RESP-CODES",  # RFC 2449 section 8
     "AUTH-RESP-CODE",  # RFC 3206
     "EXPIRE NEVER",
+    "UTF8 USER",  # RFC 6856: logins and passwords are UTF-8 at all times
     "IMPLEMENTATION Postroom",
 )
 
@@ -72,6 +77,8 @@ _ROWS = (
         capability="USER",
         is_offered=access.may_send_password,
     ),
+    Row("UTF8", State.AUTHORIZATION, grammar.no_argument, access.utf8),
+    Row("LANG", State.BOTH, grammar.language_range, access.lang, capability="LANG"),
     Row("PASS", State.AUTHORIZATION, grammar.password, access.password),
     Row(
         "AUTH",

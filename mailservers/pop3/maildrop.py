@@ -153,9 +153,11 @@ class Maildrop:
             maildrop_locks.release(self.owner_id)
 
 
-async def open_maildrop(user_id: int) -> Maildrop:
-    """Lock the user's INBOX and look at it. Raises `Refusal` [IN-USE], StoreError."""
-    if not maildrop_locks.acquire(user_id):
+async def open_maildrop(user_id: int, *, is_utf8: bool = False) -> Maildrop:
+    """Lock the user's INBOX and look at it; `is_utf8`: it will be sent as it is.
+
+    Raises `Refusal` [IN-USE], StoreError."""
+    if not await maildrop_locks.acquire(user_id):
         raise Refusal("Maildrop is locked by another session", "IN-USE")
     try:
         inbox = await store.read(mailbox_by_name, user_id, "INBOX")
@@ -163,7 +165,7 @@ async def open_maildrop(user_id: int) -> Maildrop:
         there = await store.read(uids, inbox.id)
         for start in range(0, len(there), CHUNK):
             rows = await store.read(fetch_rows, inbox.id, there[start : start + CHUNK].tolist(), _COLUMNS)
-            maildrop.add(rows, await wire_sizes([(row[1], row[3]) for row in rows]))
+            maildrop.add(rows, await wire_sizes([(row[1], row[3]) for row in rows], is_utf8=is_utf8))
     except BaseException:
         maildrop_locks.release(user_id)
         raise

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 from mailservers.formats.pop3 import cut_body, to_wire
+from mailservers.formats.surrogate import ascii_surrogate
 from mailservers.pop3.maildrop import Maildrop
 from mailservers.pop3.replies import Refusal
 from mailservers.store.content import read_headers, read_message, read_messages
@@ -81,7 +82,19 @@ def headers(message_ids: list[int]) -> Contents:
     return {pk: to_wire(raw) for pk, raw in read_headers(message_ids).items()}
 
 
-def beginning(message_id: int, header_size: int, lines: int) -> bytes | None:
+def ascii_messages(message_ids: list[int]) -> Contents:
+    """For RETR by clients without UTF8 (RFC 6856 2.1)."""
+    return {pk: to_wire(ascii_surrogate(raw)) for pk, raw in read_messages(message_ids)}
+
+
+def ascii_headers(message_ids: list[int]) -> Contents:
+    return {pk: to_wire(ascii_surrogate(raw)) for pk, raw in read_headers(message_ids).items()}
+
+
+def beginning(message_id: int, header_size: int, lines: int, is_utf8: bool) -> bytes | None:
     """For TOP: the header and the first lines of the body; None when the message is gone."""
     raw = read_message(message_id)
-    return None if raw is None else to_wire(cut_body(raw, header_size, lines))
+    if raw is None:
+        return None
+    cut = cut_body(raw, header_size, lines)
+    return to_wire(cut if is_utf8 else ascii_surrogate(cut))

@@ -23,7 +23,7 @@ from django.conf import settings
 
 from mailservers.formats.pop3 import LineReader, Pop3SyntaxError
 from mailservers.pop3.maildrop import Maildrop
-from mailservers.pop3.reading import ReadAhead, headers, whole_messages
+from mailservers.pop3.reading import ReadAhead, ascii_headers, ascii_messages, headers, whole_messages
 from mailservers.pop3.replies import Answer, Disconnect, Octets, Reply, err, ok, reply_for
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,7 @@ class Session:
         "failed_logins",
         "headers",
         "is_over",
+        "is_utf8",
         "login",
         "maildrop",
         "messages",
@@ -92,6 +93,7 @@ class Session:
         self.failed_logins = 0
         self.maildrop: Maildrop | None = None  # there in the TRANSACTION state
         self.is_over = False
+        self.is_utf8 = False  # RFC 6856: the client takes header fields beyond ASCII
         self._reader = LineReader()
         self._out: list[bytes | memoryview] = []
         self._out_octets = 0
@@ -145,8 +147,8 @@ class Session:
     def enter(self, maildrop: Maildrop) -> None:
         """The TRANSACTION state begins."""
         self.maildrop = maildrop
-        self.messages = ReadAhead(maildrop, whole_messages)
-        self.headers = ReadAhead(maildrop, headers)
+        self.messages = ReadAhead(maildrop, whole_messages if self.is_utf8 else ascii_messages)
+        self.headers = ReadAhead(maildrop, headers if self.is_utf8 else ascii_headers)
 
     def leave(self) -> None:
         """Let the maildrop go."""

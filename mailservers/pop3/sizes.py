@@ -1,9 +1,9 @@
 """How many octets RETR sends for a message, when LIST and STAT ask before it was read.
 
 The store knows the octets of a message as it was received. They are the same as those sent unless it has bare line
-feeds or no line end at its end, which APPEND can bring. So each content is looked at once, when it is first in a
-maildrop that is opened, and the difference is remembered for the life of the process, by message id (a content
-never changes and an id never comes again).
+feeds, no line end at its end (APPEND can bring both), or a header beyond ASCII that the client does not take. So each
+content is looked at once, when it is first in a maildrop that is opened, and the difference is remembered for the life
+of the process, by message id (a content never changes and an id never comes again).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mailservers.formats.pop3 import wire_size
+from mailservers.formats.surrogate import ascii_surrogate
 from mailservers.store.content import read_messages
 from mailservers.store.engine import store
 
@@ -18,21 +19,22 @@ MAX_REMEMBERED = 200_000  # contents, about 20 MB
 READ_OCTETS = 4 * 1024 * 1024  # looked at in one turn of a reader thread
 READ_MESSAGES = 400
 
-_added: dict[int, int] = {}  # message id: octets that sending adds; the oldest first
+_Key = tuple[int, bool]  # message id, and whether it is sent as it is (UTF8)
+_added: dict[_Key, int] = {}  # octets that sending adds; the oldest first
 
 
-async def wire_sizes(contents: Sequence[tuple[int, int]]) -> list[int]:
+async def wire_sizes(contents: Sequence[tuple[int, int]], *, is_utf8: bool) -> list[int]:
     """Pairs (message id, octets as stored) to octets as sent, in the same order."""
-    added = {pk: _added[pk] for pk, _ in contents if pk in _added}
+    added = {pk: _added[pk, is_utf8] for pk, _ in contents if (pk, is_utf8) in _added}
     learnt: dict[int, int] = {}
     for batch in _batches([(pk, size) for pk, size in contents if pk not in added]):
-        learnt |= await store.read(_look_at, batch)
-    _remember(learnt)
+        learnt |= await store.read(_look_at, batch, is_utf8)
+    _remember({(pk, is_utf8): octets for pk, octets in learnt.items()})
     added |= learnt
     return [size + added.get(pk, 0) for pk, size in contents]
 
 
-def _remember(learnt: dict[int, int]) -> None:
+def _remember(learnt: dict[_Key, int]) -> None:
     _added.update(learnt)
     while len(_added) > MAX_REMEMBERED:
         del _added[next(iter(_added))]
@@ -51,5 +53,7 @@ def _batches(contents: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
         yield batch
 
 
-def _look_at(message_ids: list[int]) -> dict[int, int]:
-    return {pk: wire_size(raw) - len(raw) for pk, raw in read_messages(message_ids)}
+def _look_at(message_ids: list[int], is_utf8: bool) -> dict[int, int]:
+    return {
+        pk: wire_size(raw if is_utf8 else ascii_surrogate(raw)) - len(raw) for pk, raw in read_messages(message_ids)
+    }

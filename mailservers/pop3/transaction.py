@@ -94,7 +94,9 @@ async def _header(session: Session, number: int) -> Reply:
 
 async def _top(session: Session, number: int, lines: int) -> Reply:
     drop = _maildrop(session)
-    wire = await store.read(beginning, drop.message_ids[number - 1], drop.header_sizes[number - 1], lines)
+    wire = await store.read(
+        beginning, drop.message_ids[number - 1], drop.header_sizes[number - 1], lines, session.is_utf8
+    )
     if wire is None:
         raise Refusal("Message has been removed by another session")
     return _pieces(b"+OK\r\n", wire)

@@ -61,7 +61,7 @@ async def test_gone_while_signing_in(connect: Connect, inbox: User) -> None:
     client.send(f"USER anna@harbour.test\r\nPASS {PASSWORD}\r\n")
     client.vanish()
     await client.rest()
-    assert maildrop_locks.acquire(inbox.pk)
+    assert await maildrop_locks.acquire(inbox.pk)
     maildrop_locks.release(inbox.pk)
 
 
@@ -110,7 +110,7 @@ async def test_a_failed_commit(client: Client, inbox: User, monkeypatch: pytest.
     assert (await client.command("QUIT")).startswith(b"-ERR [SYS/TEMP] ")
     assert client.closed
     assert sorted(await left_in(inbox)) == [1, 2, 3]
-    assert maildrop_locks.acquire(inbox.pk)
+    assert await maildrop_locks.acquire(inbox.pk)
     maildrop_locks.release(inbox.pk)
 
 
@@ -386,7 +386,7 @@ async def test_gone_in_the_middle_of_a_message(connect: Connect, anna: User) -> 
     client.vanish()
     await client.rest()
     assert list(await left_in(anna)) == [1]
-    assert maildrop_locks.acquire(anna.pk)
+    assert await maildrop_locks.acquire(anna.pk)
     maildrop_locks.release(anna.pk)
 
 

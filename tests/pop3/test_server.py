@@ -90,7 +90,7 @@ def test_poplib_with_stls(ports: Ports, inbox: User) -> None:
     pop = poplib.POP3("localhost", ports["pop3"], timeout=WAIT_S)
     pop.stls(client_context())
     capabilities = pop.capa()
-    assert "STLS" not in capabilities and capabilities["SASL"] == ["PLAIN"]
+    assert "STLS" not in capabilities and "PLAIN" in capabilities["SASL"]
     sign_in(pop)
     assert len(drain(pop)) == 3
     pop.quit()
@@ -180,8 +180,7 @@ def test_a_connection_that_breaks(ports: Ports, inbox: User) -> None:
     assert again.stat() == (3, 165)
     again.quit()
     assert len(inbox_flags(inbox)) == 3
-    assert maildrop_locks.acquire(inbox.pk)
-    maildrop_locks.release(inbox.pk)
+    assert inbox.pk not in maildrop_locks._held
 
 
 def test_silence_ends_a_session(ports: Ports, inbox: User, monkeypatch: pytest.MonkeyPatch) -> None:
