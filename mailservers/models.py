@@ -71,6 +71,7 @@ class Mailbox(models.Model):
     deleted = models.IntegerField(default=0)
     size = models.BigIntegerField(default=0)  # octets
     recent_uid = models.BigIntegerField(default=1)  # the first UID no session has been told of as \Recent
+    forgotten_modseq = models.BigIntegerField(default=0)  # expunges up to here may be forgotten: store.forgetting
     keywords = models.TextField(blank=True)  # every keyword ever used here, separated by spaces
 
     class Meta:

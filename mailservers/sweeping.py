@@ -15,6 +15,7 @@ from django.utils import timezone
 from mailservers.store.content import are_files_held
 from mailservers.store.engine import store
 from mailservers.store.events import EVENTS_AT_ONCE, forget_events
+from mailservers.store.forgetting import forget_expunges, mailboxes_with_many_expunges
 from mailservers.store.greylist import prune_greylist
 from mailservers.store.retention import LOOK_EVERY_S, STEP, advance_clock, sweep_deleted
 from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
@@ -37,6 +38,7 @@ class Sweeping:
         for chore, every_s, at_once in (
             (sweep_left_over_files, 3600.0, True),
             (forget_threads, 24 * 3600.0, False),
+            (forget_old_expunges, 24 * 3600.0, False),
             (deleted.sweep, float(LOOK_EVERY_S), True),
             (forget_trace, 3600.0, True),
         ):
@@ -77,6 +79,12 @@ async def forget_trace() -> None:
     gone = EVENTS_AT_ONCE if settings.EVENTS_KEPT_S > 0 else 0
     while gone == EVENTS_AT_ONCE:
         gone = await store.call(forget_events, timezone.now() - timedelta(seconds=settings.EVENTS_KEPT_S))
+
+
+async def forget_old_expunges() -> None:
+    """One mailbox after the other."""
+    for mailbox_id in await store.read(mailboxes_with_many_expunges):
+        await store.call(forget_expunges, mailbox_id)
         await asyncio.sleep(BETWEEN_STEPS_S)
 
 

@@ -1,8 +1,8 @@
 """Quick resynchronisation (RFC 7162 section 3.2): what happened while a client was away.
 
-Every expunge is remembered for as long as its mailbox exists, so an answer is exact from any mod-sequence
-on. VANISHED (EARLIER) names only messages that are not in the session's view: those in it are announced
-like any other expunge, because the client counts them.
+Where not all expunges since then are remembered any more (`store.forgetting`), all UIDs that the client may know and
+that are not there are told (section 3.2.6, note). VANISHED (EARLIER) names only messages that are not in the session's
+view: those in it are announced like any other expunge, because the client counts them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from array import array
 from collections.abc import Iterable
 
 from mailservers.formats.imap.selecting import KnownState
-from mailservers.formats.imap.sequences import Ranges, SequenceSet, within, write_numbers
+from mailservers.formats.imap.sequences import Ranges, SequenceSet, clipped, missing, within, write_numbers
 from mailservers.imap.session import FLUSH_LINES, Selected, Session
 from mailservers.store.engine import store
 from mailservers.store.queries import expunged_since, marks_since
+from mailservers.store.queries import uids as uids_of
 
 VANISHED_UIDS = 2000  # in one response: some clients' line buffers are small
 
@@ -41,7 +42,12 @@ async def tell_vanished(session: Session, modseq: int, ranges: Ranges, after: in
     """VANISHED (EARLIER): the UIDs of ``ranges``, over ``after``, that were expunged since ``modseq``."""
     selected = session.mailbox
     expunged = await store.read(expunged_since, selected.mailbox_id, modseq)
-    uids = array("I", _unseen(selected, within(expunged, ranges), after))
+    if expunged is None:  # too long ago: all that is not there
+        present = await store.read(uids_of, selected.mailbox_id)
+        gone = missing(present, clipped(ranges, selected.uid_next - 1))
+    else:
+        gone = within(expunged, ranges)
+    uids = array("I", _unseen(selected, gone, after))
     for start in range(0, len(uids), VANISHED_UIDS):
         session.untagged(b"VANISHED (EARLIER) " + write_numbers(uids[start : start + VANISHED_UIDS]))
 

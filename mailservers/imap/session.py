@@ -31,6 +31,7 @@ from mailservers.store.engine import store
 from mailservers.store.flags import FlagRow, FlagsStored
 from mailservers.store.mailboxes import claim_recent
 from mailservers.store.queries import ChangesSince, changes_since
+from mailservers.store.queries import uids as uids_of
 from mailservers.store.transaction import Change
 
 if TYPE_CHECKING:
@@ -391,6 +392,9 @@ class Session:
             raise ConnectionResetError  # meanwhile the client has gone
         if changes is None:
             raise Disconnect("The selected mailbox was deleted")
+        if changes.forgotten:
+            present = frozenset(await store.read(uids_of, selected.mailbox_id))
+            selected.view.mark_gone({uid for uid in selected.view.uids if uid not in present})
         selected.view.mark_gone(set(changes.expunged))
         return changes
 

@@ -107,17 +107,20 @@ def deleted_octets(mailbox_id: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ChangesSince:
-    """What happened in a mailbox after a modseq. `rows`: new messages and new marks, by UID."""
+    """What happened in a mailbox after a modseq. `rows`: new messages and new marks, by UID. `forgotten`: `expunged`
+    lacks those that are not remembered any more; what is no longer there tells."""
 
     highest_modseq: int
     uid_next: int
     rows: list[FlagRow]
     expunged: list[int]
+    forgotten: bool = False
 
 
 def changes_since(mailbox_id: int, modseq: int) -> ChangesSince | None:
     """None when the mailbox is gone. What commits during the reading may come again with the next call."""
-    head = Mailbox.objects.filter(pk=mailbox_id).values_list("highest_modseq", "uid_next").first()
+    boxes = Mailbox.objects.filter(pk=mailbox_id)
+    head = boxes.values_list("highest_modseq", "uid_next", "forgotten_modseq").first()
     if head is None:
         return None
     if head[0] <= modseq:
@@ -125,7 +128,7 @@ def changes_since(mailbox_id: int, modseq: int) -> ChangesSince | None:
     places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq).order_by("uid")
     gone = Expunged.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq).order_by("uid")
     rows = [FlagRow(*row) for row in places.values_list("uid", "modseq", "flags", "keywords")]
-    return ChangesSince(head[0], head[1], rows, list(gone.values_list("uid", flat=True)))
+    return ChangesSince(head[0], head[1], rows, list(gone.values_list("uid", flat=True)), modseq < head[2])
 
 
 def marks_since(mailbox_id: int, modseq: int) -> list[FlagRow]:
@@ -134,8 +137,11 @@ def marks_since(mailbox_id: int, modseq: int) -> list[FlagRow]:
     return [FlagRow(*row) for row in places.values_list("uid", "modseq", "flags", "keywords")]
 
 
-def expunged_since(mailbox_id: int, modseq: int) -> list[int]:
-    """UIDs expunged after `modseq` (QRESYNC's VANISHED)."""
+def expunged_since(mailbox_id: int, modseq: int) -> list[int] | None:
+    """UIDs expunged after `modseq` (QRESYNC's VANISHED); None where not all of them are remembered any more."""
+    forgotten = Mailbox.objects.filter(pk=mailbox_id).values_list("forgotten_modseq", flat=True).first()
+    if modseq < (forgotten or 0):
+        return None
     gone = Expunged.objects.filter(mailbox_id=mailbox_id, modseq__gt=modseq).order_by("uid")
     return list(gone.values_list("uid", flat=True))
 

@@ -89,7 +89,7 @@ def changes(request: MailRequest, mailbox_id: int) -> HttpResponse:
     happened = changes_since(mailbox_id, since)
     if happened is None:
         raise Http404
-    if len(happened.rows) > MAX_CHANGES:
+    if happened.forgotten or len(happened.rows) > MAX_CHANGES:
         return JsonResponse({**answer, "reset": True})
     found = lists.rows_of(mailbox_id, [row.uid for row in happened.rows]) if happened.rows else []
     marks = FILTERS[_filter_name(request)]

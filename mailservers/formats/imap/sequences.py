@@ -94,6 +94,23 @@ def within(numbers: Iterable[int], ranges: Ranges) -> Iterator[int]:
             yield number
 
 
+def clipped(ranges: Ranges, largest: int) -> Ranges:
+    """``ranges`` up to a number."""
+    return [(low, min(high, largest)) for low, high in ranges if low <= largest]
+
+
+def missing(numbers: Iterable[int], ranges: Ranges) -> Iterator[int]:
+    """Those in ascending, disjoint ``ranges`` that are not among ascending ``numbers``."""
+    remaining = iter(numbers)
+    following = next(remaining, None)
+    for low, high in ranges:
+        for number in range(low, high + 1):
+            while following is not None and following < number:
+                following = next(remaining, None)
+            if number != following:
+                yield number
+
+
 def ranges_of(numbers: Iterable[int]) -> Ranges:
     """Ascending numbers as ranges."""
     ranges: Ranges = []
