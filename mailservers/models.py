@@ -78,6 +78,40 @@ class Mailbox(models.Model):
         constraints = (models.UniqueConstraint(fields=("owner", "name"), name="mailbox_name_once"),)
 
 
+class Annotation(models.Model):
+    """IMAP METADATA (`mailservers.store.annotations`): of a mailbox or the server, a user's or everybody's."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
+    mailbox = models.ForeignKey(Mailbox, null=True, on_delete=models.CASCADE, related_name="annotations")
+    entry = models.CharField(max_length=250)  # in lower case, e.g. "/private/comment"
+    value = models.BinaryField()
+    changed_us = models.BigIntegerField()  # strictly rising for each entry
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("mailbox", "user", "entry"),
+                condition=models.Q(mailbox__isnull=False, user__isnull=False),
+                name="annotation_of_user_once",
+            ),
+            models.UniqueConstraint(
+                fields=("mailbox", "entry"),
+                condition=models.Q(mailbox__isnull=False, user__isnull=True),
+                name="annotation_of_all_once",
+            ),
+            models.UniqueConstraint(
+                fields=("user", "entry"),
+                condition=models.Q(mailbox__isnull=True, user__isnull=False),
+                name="server_annotation_of_user_once",
+            ),
+            models.UniqueConstraint(
+                fields=("entry",),
+                condition=models.Q(mailbox__isnull=True, user__isnull=True),
+                name="server_annotation_of_all_once",
+            ),
+        )
+
+
 class Subscription(models.Model):
     """A subscribed name without a mailbox (RFC 9051 6.3.7: deleting does not unsubscribe)."""
 

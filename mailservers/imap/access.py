@@ -14,6 +14,7 @@ from mailservers.formats.imap.arguments import AuthenticateRequest, LoginRequest
 from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.sasl import SaslSyntaxError
 from mailservers.formats.sasl import text as sasl_text
+from mailservers.imap.metadata import watch
 from mailservers.imap.replies import Disconnect, Refusal, Reply
 from mailservers.imap.session import Session
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 MAX_FAILED_LOGINS = 5  # then the connection is closed
 MAX_SASL_OCTETS = 8192  # a decoded answer
-ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY", "UTF8=ACCEPT")
+ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY", "UTF8=ACCEPT", "METADATA")
 
 # RFC 9051 section 6.1.1. APPENDLIMIT, STARTTLS, AUTH= and LOGINDISABLED depend on the settings and the connection.
 CAPABILITIES = (
@@ -62,6 +63,7 @@ CAPABILITIES = (
     "COMPRESS=DEFLATE",
     "NOTIFY",
     "UTF8=ACCEPT",
+    "METADATA",
 )
 
 
@@ -94,6 +96,8 @@ async def capability(session: Session, _request: None) -> None:
 
 async def noop(session: Session, _request: None) -> None:
     """NOOP and CHECK: the announcement of changes that ends every command looks even without a hint."""
+    if session.metadata is not None:
+        session.metadata.pending = True
     await session.announce(expunge=True, ask=True)
 
 
@@ -222,6 +226,8 @@ async def enable(session: Session, names: tuple[str, ...]) -> None:
     session.untagged(" ".join(["ENABLED", *enabled]).encode("ascii"))
     if "UTF8=ACCEPT" in enabled:
         session.utf8_accept = True
+    if "METADATA" in enabled:
+        (await watch(session)).tells_all = True
     if "UIDONLY" in enabled:
         session.uidonly = True
     if "QRESYNC" in enabled:

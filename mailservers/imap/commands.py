@@ -20,12 +20,24 @@ from mailservers.formats.imap.appending import parse_append, parse_replace
 from mailservers.formats.imap.fetch import parse_fetch
 from mailservers.formats.imap.lexer import Lexer
 from mailservers.formats.imap.listing import parse_list, parse_lsub, parse_status
+from mailservers.formats.imap.metadata import parse_getmetadata, parse_setmetadata
 from mailservers.formats.imap.notify import parse_notify
 from mailservers.formats.imap.quotas import parse_getquota, parse_setquota
 from mailservers.formats.imap.reader import Command
 from mailservers.formats.imap.search import parse_search
 from mailservers.formats.imap.selecting import parse_select
-from mailservers.imap import access, appending, fetching, listing, mailboxes, messages, notifying, quotas, searching
+from mailservers.imap import (
+    access,
+    appending,
+    fetching,
+    listing,
+    mailboxes,
+    messages,
+    metadata,
+    notifying,
+    quotas,
+    searching,
+)
 from mailservers.imap.notifying import announce_all
 from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
 from mailservers.imap.session import Session
@@ -85,6 +97,8 @@ _ROWS = (
     Row("LSUB", State.SIGNED_IN, parse_lsub, listing.lsub),
     Row("STATUS", State.SIGNED_IN, parse_status, listing.status),
     Row("APPEND", State.SIGNED_IN, parse_append, appending.append_command),
+    Row("GETMETADATA", State.SIGNED_IN, parse_getmetadata, metadata.getmetadata),
+    Row("SETMETADATA", State.SIGNED_IN, parse_setmetadata, metadata.setmetadata),
     Row("GETQUOTA", State.SIGNED_IN, parse_getquota, quotas.getquota),
     Row("GETQUOTAROOT", State.SIGNED_IN, args.parse_mailbox, quotas.getquotaroot),
     Row("SETQUOTA", State.SIGNED_IN, parse_setquota, quotas.setquota),
@@ -167,7 +181,7 @@ _STATE_TEXTS = {
 
 async def _announce_after(session: Session, row: Row | None) -> None:
     """Changes are told before the tagged response; a failure to look is no failure of the command."""
-    if session.selected is None and session.notifier is None:
+    if session.selected is None and session.notifier is None and session.metadata is None:
         return
     try:
         await announce_all(session, expunge=row is not None and row.expunge)

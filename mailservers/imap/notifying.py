@@ -19,6 +19,7 @@ from mailservers.formats.imap.notify import EventGroup, NotifyRequest
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.fetching import fetch_new
 from mailservers.imap.listing import list_line
+from mailservers.imap.metadata import announce_metadata, watch
 from mailservers.imap.replies import Refusal
 from mailservers.imap.session import Session
 from mailservers.store.changes import hub
@@ -29,6 +30,7 @@ from mailservers.store.queries import MailboxRow, list_mailboxes
 from mailservers.store.transaction import Change
 
 EVENTS = ("MessageNew", "MessageExpunge", "FlagChange", "MailboxName", "SubscriptionChange")
+METADATA_EVENTS = ("MailboxMetadataChange", "ServerMetadataChange")
 MAX_NAMES = 1000  # in one NOTIFY
 
 
@@ -76,8 +78,8 @@ def _concerns(group: EventGroup, name: str, is_subscribed: bool) -> bool:
 
 async def notify_command(session: Session, request: NotifyRequest) -> None:
     """NOTIFY SET and NOTIFY NONE. SET is a NOOP, too (section 3.1)."""
-    if not request.events <= set(EVENTS):
-        raise Refusal(f"BADEVENT ({' '.join(EVENTS)})", "An event is not supported")
+    if not request.events <= {*EVENTS, *METADATA_EVENTS}:
+        raise Refusal(f"BADEVENT ({' '.join((*EVENTS, *METADATA_EVENTS))})", "An event is not supported")
     if sum(len(group.names) for group in request.groups) > MAX_NAMES:
         raise Refusal("NOTIFICATIONOVERFLOW", "Too many mailboxes")
     session.end_notify()
@@ -88,6 +90,8 @@ async def notify_command(session: Session, request: NotifyRequest) -> None:
     session.delays_expunges = selected is None or selected.filter != "SELECTED"
     session.new_items = tuple(_peeking(selected.items)) if selected is not None else ()
     await session.announce(expunge=True, ask=True)
+    if request.events & set(METADATA_EVENTS):
+        await watch(session)
     if request.groups:
         notifier.rows = {row.id: row for row in await store.read(list_mailboxes, session.user_id)}
     if request.with_status:
@@ -112,6 +116,7 @@ async def announce_all(session: Session, expunge: bool) -> None:
     notifier = session.notifier
     if notifier is not None and notifier.pending:
         await _tell_others(session, notifier)
+    await announce_metadata(session)
 
 
 async def _tell_others(session: Session, notifier: Notifier) -> None:

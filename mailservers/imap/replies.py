@@ -7,6 +7,7 @@ from accounts.auth.door import AuthenticationFailed, Throttled
 from accounts.auth.sasl import NotAuthorized
 from mailservers.formats.imap.lexer import BadCharset, BadMailboxName, ImapSyntaxError
 from mailservers.store import errors
+from mailservers.store.annotations import MAX_VALUE_OCTETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ _CODES: tuple[tuple[type[Exception], str, str], ...] = (
     (errors.InvalidMailboxName, "NO", "CANNOT"),
     (errors.MailboxHasChildren, "NO", "HASCHILDREN"),
     (errors.MailboxProtected, "NO", "CANNOT"),
+    (errors.AnnotationTooLarge, "NO", f"METADATA MAXSIZE {MAX_VALUE_OCTETS}"),
+    (errors.TooManyAnnotations, "NO", "METADATA TOOMANY"),
+    (errors.SpecialUseRefused, "NO", "USEATTR"),
     (errors.TooManyKeywords, "NO", "LIMIT"),
     (errors.OverQuota, "NO", "OVERQUOTA"),
     (errors.StoreBusy, "NO", "UNAVAILABLE"),

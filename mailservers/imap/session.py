@@ -36,6 +36,7 @@ from mailservers.store.transaction import Change
 
 if TYPE_CHECKING:
     from mailservers.formats.imap.fetch import FetchItem
+    from mailservers.imap.metadata import MetadataWatch
     from mailservers.imap.notifying import Notifier
 
 log = logging.getLogger(__name__)
@@ -164,6 +165,7 @@ class Session:
         "forget_input",
         "identity",
         "idle_tag",
+        "metadata",
         "narrow_limits",
         "new_items",
         "next_line",
@@ -194,6 +196,7 @@ class Session:
         self.told_progress_at = 0.0  # when the command in hand began, or last told how far it is
         # NOTIFY (RFC 5465): None until it is given; what of the selected mailbox is told, and when.
         self.notifier: Notifier | None = None
+        self.metadata: MetadataWatch | None = None  # ENABLE METADATA, or NOTIFY asks for it
         self.tells_new = True  # new and expunged messages
         self.tells_marks = True
         self.delays_expunges = False  # even between commands
@@ -274,6 +277,7 @@ class Session:
         """All that was said and enabled since the greeting, but for TLS, is undone (RFC 8437 section 3)."""
         self.drop_selected()
         self.end_notify()
+        self.end_metadata()
         self.identity = None
         self.rev2 = self.utf8_accept = self.condstore = self.qresync = self.uidonly = False
 
@@ -288,10 +292,17 @@ class Session:
         self.delays_expunges = False
         self.new_items = ()
 
+    def end_metadata(self) -> None:
+        """Annotations are watched no more."""
+        if self.metadata is not None:
+            self.metadata.close()
+        self.metadata = None
+
     def stop_listening(self) -> None:
         """The session ends."""
         self.drop_selected()
         self.end_notify()
+        self.end_metadata()
 
     def made(self, mailbox_id: int, uids: Iterable[int], steps: int) -> None:
         """The client itself put messages into a mailbox, which took so many mod-sequences: that is no news to it."""
@@ -317,6 +328,8 @@ class Session:
                 return True
             if selected.view.gone and not self.delays_expunges:
                 return True
+        if self.metadata is not None and self.metadata.pending:
+            return True
         return self.notifier is not None and self.notifier.pending
 
     # ------------------------------------------------------------ selecting

@@ -53,3 +53,15 @@ class OverQuota(StoreError):
 
 class NoSuchMessage(StoreError):
     """The message to be acted on has been expunged."""
+
+
+class AnnotationTooLarge(StoreError):
+    pass
+
+
+class TooManyAnnotations(StoreError):
+    pass
+
+
+class SpecialUseRefused(StoreError):
+    """Not a special use that can be set, or another mailbox has it."""

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription, UidValidity, Usage
+from mailservers.store.annotations import copy_annotations
 from mailservers.store.errors import (
     InvalidMailboxName,
     MailboxExists,
@@ -132,6 +133,7 @@ def _rename_inbox(tx: Transaction, owner_id: int, inbox_id: int, new: str) -> No
     from mailservers.store.copying import move  # copying builds on this module's siblings only
 
     target_id = create_mailbox(tx, owner_id, new)
+    copy_annotations(inbox_id, target_id)
     uids = list(MailboxMessage.objects.filter(mailbox_id=inbox_id).order_by("uid").values_list("uid", flat=True))
     if uids:
         move(tx, owner_id, inbox_id, uids, target_id)

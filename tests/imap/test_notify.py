@@ -241,7 +241,8 @@ async def test_qresync_and_uidonly(pair):
         ("SET (personal NONE)(inboxes NONE)", b"BAD "),
         (
             "SET (personal (MessageNew MessageExpunge AnnotationChange))",
-            b"NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)] ",
+            b"NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange "
+            b"MailboxMetadataChange ServerMetadataChange)] ",
         ),
         ("SET (personal (VacationStart))", b"NO [BADEVENT (MessageNew "),
         (f"SET (mailboxes ({' '.join(f'm{n}' for n in range(1001))}) (MailboxName))", b"NO [NOTIFICATIONOVERFLOW] "),
