@@ -27,6 +27,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
@@ -39,9 +40,11 @@ from accounts.auth.bearer import check_token
 from accounts.auth.throttle import LaneFull, Throttle
 from accounts.models import Credential, ScramKeys, User
 from mailservers.store.engine import read_here, store
+from mailservers.store.errors import StoreError
 from mailservers.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
 
 MAX_PASSWORD = 1024  # octets
 MAX_REMEMBERED = 20_000
@@ -166,7 +169,7 @@ def _is_right(user: User | None, password: str) -> bool:
         return False
 
     def upgrade(password: str) -> None:
-        store.call_sync(_store_hash, user.pk, user.password, make_password(password))
+        _write(_store_hash, user.pk, user.password, make_password(password))
 
     return check_password(password, user.password, setter=upgrade)
 
@@ -230,7 +233,15 @@ def _keep_scram_keys(user: User, password: str) -> None:
         return
     keys = scram.make_keys(user.login, password)
     if keys is not None:
-        store.call_sync(_store_keys, user.pk, user.credential_version, keys)
+        _write(_store_keys, user.pk, user.credential_version, keys)
+
+
+def _write(operation: Callable[Concatenate[Transaction, P], None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Better secrets at rest, written at a login that does not need them: it works with a full disk, too."""
+    try:
+        store.call_sync(operation, *args, **kwargs)
+    except StoreError as error:
+        log.warning("%s waits for the next login: %s", operation.__name__, error)
 
 
 def _store_keys(tx: Transaction, user_id: int, credential_version: int, keys: scram.Keys) -> None:

@@ -1,6 +1,7 @@
 """SELECT and EXAMINE, their end, and the life of mailboxes (RFC 9051 sections 6.3.2 to 6.3.8, 6.4.1, 6.4.2)."""
 
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mailservers.formats.imap.arguments import SPECIAL_USES, CreateRequest, RenameRequest
@@ -13,7 +14,7 @@ from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import resynchronise
 from mailservers.imap.session import Selected, Session
 from mailservers.store.engine import store
-from mailservers.store.errors import NoSuchMailbox
+from mailservers.store.errors import NoSuchMailbox, StoreUnavailable
 from mailservers.store.mailboxes import (
     SEPARATOR,
     claim_recent,
@@ -63,7 +64,8 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
     if not session.rev2:
         selected.first_recent = row.recent_uid
         if not read_only and row.recent_uid < row.uid_next:
-            selected.first_recent = await store.call(claim_recent, row.owner_id, row.id)
+            with suppress(StoreUnavailable):  # on a full disk the mailbox can still be read
+                selected.first_recent = await store.call(claim_recent, row.owner_id, row.id)
     session.select(selected)
     if request.condstore or request.known is not None:
         session.condstore = True

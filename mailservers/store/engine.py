@@ -281,7 +281,7 @@ def _cover_failed_commit() -> None:
     would be back after a crash. Another one takes its place in the log, were it never fsynced either."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("UPDATE mailservers_uidvalidity SET value = value")
+            cursor.execute("UPDATE mailservers_uidvalidity SET value = value + 1")  # it may have gaps
     except DatabaseError:
         log.info("the disk still fails")
 

@@ -51,7 +51,8 @@ class Person:
 
     # ------------------------------------------------------------ acting
 
-    def act_until_it_dies(self, ports: dict[str, int], limit: int = 10**6) -> None:
+    def act_until_it_dies(self, ports: dict[str, int], limit: int = 10**6, refusals: int = 10**6) -> None:
+        """`limit`: acts at most; `refusals`: after so many, too, they leave."""
         self.ports = ports
         try:
             for _ in range(limit):
@@ -59,6 +60,9 @@ class Person:
                     self.act()
                 except Refused as refused:
                     self.refusals[str(refused)] += 1
+                    refusals -= 1
+                    if not refusals:
+                        break
         except GONE:
             pass
         finally:

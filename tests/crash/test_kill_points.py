@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
-import subprocess
-import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.crash.injection import injected, needs_strace
 from tests.crash.person import PASSWORD, Person
 from tests.instance import Instance
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(3600),
-    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace (tests/install_clients.sh)"),
+    needs_strace,
 ]
 POINTS = ("fdatasync", "fsync", "rename", "pwrite64", "unlink")  # each a point in the life of a commit or a file
 ROUNDS = int(os.environ.get("ROUNDS", str(len(POINTS))))
@@ -44,7 +41,8 @@ def test_nothing_is_lost_doubled_or_half_there(tmp_path: Path) -> None:
         for turn in range(ROUNDS):
             point = POINTS[turn % len(POINTS)]
             seldom = point in ("fsync", "rename", "unlink")
-            with ThreadPoolExecutor(PEOPLE) as pool, killer(server, point, rng.randint(1, 4 if seldom else 60)):
+            death = f"signal=SIGKILL:when={rng.randint(1, 4 if seldom else 60)}"
+            with ThreadPoolExecutor(PEOPLE) as pool, injected(server, point, death):
                 for done in [pool.submit(person.act_until_it_dies, server.ports, ACTS) for person in people]:
                     done.result()
             assert server.process is not None
@@ -61,36 +59,3 @@ def test_nothing_is_lost_doubled_or_half_there(tmp_path: Path) -> None:
         print(f"deaths {dict(deaths)}, acknowledged {dict(acts)}")
     assert deaths["at rest"] < ROUNDS, "strace has killed nothing"
     assert not any(person.refusals for person in people), [person.refusals for person in people]
-
-
-class killer:  # reads as a verb
-    """While it is open, strace waits for the `when`th `call` of one of the server's threads, and kills it there."""
-
-    def __init__(self, server: Instance, call: str, when: int) -> None:
-        assert server.process is not None
-        self._words = ["strace", "-f", "-qq", "-p", str(server.process.pid), "-o", os.devnull, "-e", f"trace={call}"]
-        self._words += ["-e", f"inject={call}:signal=SIGKILL:when={when}"]
-        self._pid = server.process.pid
-
-    def __enter__(self) -> None:
-        self._strace = subprocess.Popen(self._words)
-        until = time.monotonic() + 30
-        while f"TracerPid:\t{self._strace.pid}" not in self._status():
-            assert self._strace.poll() is None and time.monotonic() < until, "strace could not attach"
-            time.sleep(0.01)
-        self._watch = threading.Thread(target=self._let_it_die)
-        self._watch.start()
-
-    def _let_it_die(self) -> None:
-        """strace sometimes holds on to a thread of the dead, and with it to the connections."""
-        while "State:\tZ" not in self._status() and self._strace.poll() is None:
-            time.sleep(0.05)
-        self._strace.kill()
-
-    def _status(self) -> str:
-        return Path(f"/proc/{self._pid}/status").read_text()
-
-    def __exit__(self, *error: object) -> None:
-        self._strace.terminate()
-        self._strace.wait(30)
-        self._watch.join(30)
