@@ -1,0 +1,95 @@
+"""mbox files in the "mboxrd" form: a separator line, the message with its From lines quoted, an empty line.
+
+    From MAILER-DAEMON Thu Jan  1 00:00:00 1970
+    Subject: hello
+
+    >From here on it is text
+
+Quoting is reversible: every line that begins with "From " after any number of ">" gets one ">" more. Lines end in LF,
+as Unix programs expect: a message whose lines all end in CRLF is written so, and comes back with CRLF. What such a
+file cannot tell (whether the last line was ended, bare CR and LF) is settled by a digest: `candidates` are all messages
+that would have been written like this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
+_QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
+_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_ASCTIME = re.compile(rb"(\w{3}) +(\w{3}) +(\d{1,2}) +(\d{1,2}):(\d{2})(?::(\d{2}))?(?: +[A-Z+0-9-]+)? +(\d{4})")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True, slots=True)
+class MboxEntry:
+    """One message as it lies in the file: the separator line, and what follows up to the next, still quoted."""
+
+    separator: bytes
+    quoted: bytes
+
+
+def write_entry(message: bytes, date: datetime) -> bytes:
+    """A message with its separator, to be appended to an mbox file."""
+    body = message if _BARE.search(message) else message.replace(b"\r\n", b"\n")
+    body = _FROM.sub(rb">\1", body)
+    end = b"\n" if body.endswith(b"\n") or not body else b"\n\n"
+    return b"From MAILER-DAEMON %b\n%b%b" % (_asctime(date), body, end)
+
+
+def read_entries(lines: Iterable[bytes]) -> Iterator[MboxEntry]:
+    """The entries of a file, given line by line (each with its end). What comes before the first is passed over."""
+    separator: bytes | None = None
+    waiting: list[bytes] = []
+    for line in lines:
+        if line.startswith(b"From "):
+            if separator is not None:
+                yield MboxEntry(separator, b"".join(waiting))
+            separator, waiting = line, []
+        elif separator is not None:
+            waiting.append(line)
+    if separator is not None:
+        yield MboxEntry(separator, b"".join(waiting))
+
+
+def candidates(entry: MboxEntry) -> Iterator[bytes]:
+    """Every message that `write_entry` could have made this of; the likeliest first."""
+    if b"\r\n" not in entry.separator[-2:]:
+        text = _QUOTED_FROM.sub(rb"\1", entry.quoted)
+    else:  # written by a program that ends all lines in CRLF
+        text = _QUOTED_FROM.sub(rb"\1", entry.quoted.replace(b"\r\n", b"\n"))
+    once = text.removesuffix(b"\n")
+    for body in (once, once.removesuffix(b"\n"), text):
+        yield with_crlf(body)
+        yield body
+
+
+def with_crlf(message: bytes) -> bytes:
+    """Bare LF become CRLF where no line ends in CRLF yet: how Unix programs keep mail. Else it is left as it is."""
+    return message.replace(b"\n", b"\r\n") if b"\r\n" not in message else message
+
+
+def date_of(entry: MboxEntry) -> datetime | None:
+    """When the message came, by its separator (in UTC); None where that says nothing."""
+    found = _ASCTIME.search(entry.separator)
+    if found is None:
+        return None
+    try:
+        month = _MONTHS.index(found[2].decode("ascii", "replace")) + 1
+        return datetime(
+            int(found[7]), month, int(found[3]), int(found[4]), int(found[5]), int(found[6] or 0), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+
+
+def _asctime(date: datetime) -> bytes:
+    """Not by the locale."""
+    d = date.astimezone(UTC)
+    clock = f"{d.hour:02}:{d.minute:02}:{d.second:02}"
+    return f"{_DAYS[d.weekday()]} {_MONTHS[d.month - 1]} {d.day:2} {clock} {d.year:04}".encode()

@@ -1,0 +1,124 @@
+"""A user's mail into files: one mbox a folder, one Maildir a folder, or one eml file a message. Reads only, in steps;
+mail that comes meanwhile may or may not be in it, what goes is passed over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from mailservers.formats.mbox import write_entry
+from mailservers.models import Flag
+from mailservers.store.content import read_messages
+from mailservers.store.queries import MailboxRow, fetch_rows, list_mailboxes, uids
+from mailservers.transfer.tree import NOTES, Note, path_of, write_lines
+
+STEP = 50  # messages
+MAILDIR_FLAGS = {  # in the order of the letters, as readers expect
+    Flag.DRAFT: "D",
+    Flag.FLAGGED: "F",
+    Flag.ANSWERED: "R",
+    Flag.SEEN: "S",
+    Flag.DELETED: "T",
+}
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One message on its way out."""
+
+    uid: int
+    raw: bytes
+    flags: int
+    keywords: tuple[str, ...]
+    internal_date: datetime
+    sha256: str
+
+    def note(self, file: str = "") -> Note:
+        return Note(self.sha256, self.flags, self.keywords, self.internal_date, file)
+
+
+Write = Callable[[Path, Iterator[Exported]], None]
+
+
+def export(owner_id: int, target: Path, form: str, progress: Progress) -> tuple[int, int]:
+    """(messages, folders) written. `form`: a key of FORMS. Raises FileExistsError when `target` has anything in it."""
+    if target.exists() and any(target.iterdir()):
+        raise FileExistsError(0, "is not empty", str(target))
+    write = FORMS[form]
+    boxes = list_mailboxes(owner_id)
+    total, done = sum(box.messages for box in boxes), 0
+
+    def counted(messages: Iterator[Exported]) -> Iterator[Exported]:
+        nonlocal done
+        for message in messages:
+            yield message
+            done += 1
+            progress(done, max(total, done))
+
+    for box in boxes:
+        write(target / path_of(box.name), counted(_messages(box)))
+    return done, len(boxes)
+
+
+def _messages(box: MailboxRow) -> Iterator[Exported]:
+    wanted = list(uids(box.id))
+    columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__sha256")
+    for start in range(0, len(wanted), STEP):
+        rows = fetch_rows(box.id, wanted[start : start + STEP], columns)
+        octets = dict(read_messages([row[1] for row in rows]))
+        for uid, message_id, flags, keywords, date, sha256 in rows:
+            if message_id in octets:
+                yield Exported(uid, octets[message_id], flags, tuple(keywords.split()), date, bytes(sha256).hex())
+
+
+def write_mbox(path: Path, messages: Iterator[Exported]) -> None:
+    """`path`.mbox, and its notes beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mbox = path.with_name(f"{path.name}.mbox")
+    notes = []
+    with open(mbox, "xb") as file:
+        for message in messages:
+            file.write(write_entry(message.raw, message.internal_date))
+            notes.append(message.note().line())
+    write_lines(mbox.with_name(f"{mbox.name}.jsonl"), notes)
+
+
+def write_maildir(path: Path, messages: Iterator[Exported]) -> None:
+    """A Maildir, all of it in `cur`; its notes beside that."""
+    for name in ("cur", "new", "tmp"):
+        (path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    notes = []
+    for message in messages:
+        letters = "".join(letter for flag, letter in MAILDIR_FLAGS.items() if message.flags & flag)
+        name = f"{int(message.internal_date.timestamp())}.U{message.uid}.{settings.HOSTNAME},S={len(message.raw)}"
+        _write(path / "cur" / f"{name}:2,{letters}", message)
+        notes.append(message.note(name).line())
+    write_lines(path / NOTES, notes)
+
+
+def write_eml(path: Path, messages: Iterator[Exported]) -> None:
+    """A directory with one file a message, named after its UID."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    notes = []
+    for message in messages:
+        name = f"{message.uid:010}.eml"
+        _write(path / name, message)
+        notes.append(message.note(name).line())
+    write_lines(path / NOTES, notes)
+
+
+def _write(path: Path, message: Exported) -> None:
+    """The octets as they are; the file's date is the internal date."""
+    path.write_bytes(message.raw)
+    moment = int(message.internal_date.timestamp())
+    os.utime(path, (moment, moment))
+
+
+FORMS: dict[str, Write] = {"mbox": write_mbox, "maildir": write_maildir, "eml": write_eml}
