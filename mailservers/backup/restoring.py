@@ -87,7 +87,7 @@ def _must_be_empty(data_dir: Path) -> None:
     if data_dir.resolve() == Path(settings.DATA_DIR):
         there.discard(SECRET)
     if there:
-        raise BackupError(f"{data_dir} is not empty: it has {', '.join(sorted(there)[:5])}")
+        raise BackupError(f"{data_dir} is not empty (it has {', '.join(sorted(there)[:5])}): use --data-dir EMPTY")
 
 
 def _put_file(source: Path, target: Path, hold_queue: bool) -> None:

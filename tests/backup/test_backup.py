@@ -183,16 +183,18 @@ def test_into_an_empty_postgresql(anna: User, ben: User, backup: Path, tmp_path:
 
 @SQLITE
 @pytest.mark.slow
-def test_the_restored_installation_is_sound(backup: Path, tmp_path: Path) -> None:
-    restore_all(backup, tmp_path / "new")
-    done = subprocess.run(
-        [sys.executable, "manage.py", "check", "--deep"],
-        env={**os.environ, "POSTROOM_DATA_DIR": str(tmp_path / "new"), "DJANGO_SETTINGS_MODULE": "config.settings"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "5 messages in 6 places" in done.stdout
+def test_the_command_restores_a_sound_installation(backup: Path, tmp_path: Path) -> None:
+    def manage(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "manage.py", *words, "--data-dir", str(tmp_path / "new")]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("POSTROOM_", "DJANGO_"))}
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    done = manage("backup", "restore", str(backup))
+    assert done.returncode == 0 and "is held" in done.stdout, done.stderr
+    done = manage("check", "--deep")
+    assert done.returncode == 0 and "5 messages in 6 places" in done.stdout, done.stderr
+    done = manage("backup", "restore", str(backup))
+    assert done.returncode == 1 and "not empty" in done.stderr
 
 
 def test_one_user_into_the_running_installation(anna: User, ben: User, backup: Path) -> None:

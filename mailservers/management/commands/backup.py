@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -34,9 +35,8 @@ class Command(BaseCommand):
         one.add_argument("source", metavar="BACKUP", type=Path)
         one.set_defaults(act=self.verify)
 
-        one = actions.add_parser("restore", help="an installation onto an empty host, or one user or message into this")
+        one = actions.add_parser("restore", help="all, with --data-dir EMPTY; or one user or message into this")
         one.add_argument("source", metavar="BACKUP", type=Path)
-        one.add_argument("--data-dir", type=Path, metavar="EMPTY", help="where the new installation's state goes")
         one.add_argument("--release-queue", action="store_true", help="send what waited then, without being asked")
         one.add_argument("--user", metavar="LOGIN", help="only this user's mail, into the running installation")
         one.add_argument("--message", metavar="ID", help="only this message: its Message-ID, or its SHA-256")
@@ -85,28 +85,24 @@ class Command(BaseCommand):
     def restore(
         self,
         source: Path,
-        data_dir: Path | None,
         release_queue: bool,
         user: str | None,
         message: str | None,
         folder: str,
         **_: Any,
     ) -> None:
-        if (user or message) and data_dir:
-            raise CommandError("--data-dir is for a whole installation, --user and --message are for the running one")
         if message:
             self._say(restore_message(source, message, user and user.lower(), folder))
         elif user:
             self.progress = ProgressLine("messages")
             self._say(restore_user(source, user.lower(), folder, self.progress))
-        elif data_dir:
+        else:
+            data_dir = Path(settings.DATA_DIR)  # manage.py has taken --data-dir before the settings were read
             self.progress = ProgressLine("files")
             restore_all(source, data_dir, hold_queue=not release_queue, progress=self.progress)
             self.progress.end()
             held = "" if release_queue else " Mail that waited to be sent is held: let it go in the console's queue."
-            self.stdout.write(f"Restored {source} to {data_dir}. Start it with POSTROOM_DATA_DIR={data_dir}.{held}")
-        else:
-            raise CommandError("say what: --data-dir EMPTY for all, --user LOGIN, or --message ID")
+            self.stdout.write(f"Restored {source} to {data_dir}. Now `serve --data-dir {data_dir}`.{held}")
 
     def _say(self, restored: Restored) -> None:
         self.progress.end()
