@@ -108,6 +108,7 @@ SMTP_GREET_DELAY_S = env.float("POSTROOM_SMTP_GREET_DELAY", default=0.0)  # port
 SMTP_MIN_RATE = env.int("POSTROOM_SMTP_MIN_RATE", default=100)  # octets a second of a message, after its first minute
 WRITE_BUFFER_LIMIT = env.int("POSTROOM_WRITE_BUFFER_LIMIT", default=1024 * 1024)  # octets, a connection
 
+STREAM_OVER = env.int("POSTROOM_STREAM_OVER", default=1024 * 1024)  # octets: larger messages are never whole in memory
 STORE_QUEUE_LIMIT = env.int("POSTROOM_STORE_QUEUE_LIMIT", default=2000)  # operations waiting
 STORE_BATCH_LIMIT = env.int("POSTROOM_STORE_BATCH_LIMIT", default=64)  # operations in one transaction
 STORE_READERS = env.int("POSTROOM_STORE_READERS", default=2)  # reader threads

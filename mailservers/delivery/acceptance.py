@@ -4,6 +4,7 @@ its events. When `accept` returns, the message is durable and visible; when it r
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,12 +17,12 @@ from mailservers.delivery.allowance import take_allowance
 from mailservers.delivery.checking import checked_event, form_opinion, is_checked, verdict, without_forged_results
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.notices import succeeded, tell_success
-from mailservers.formats.mime import header_end
 from mailservers.models import Flag, Mailbox
 from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.events import Step
 from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver, write_deliveries
+from mailservers.store.spool import Content, header_of, with_header
 from mailservers.store.transaction import Event, Transaction
 
 _RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
@@ -32,23 +33,36 @@ class MailLoop(Exception):
     """Too many Received fields (RFC 5321 6.3)."""
 
 
-async def accept(envelope: Envelope, content: bytes) -> None:
+async def accept(envelope: Envelope, content: Content) -> None:
     """Store a received message for all its recipients.
 
     `content`: the message with CRLF line ends. Raises `MailLoop`, `MessageRefused` (by the checks), a `StoreError`,
     or OSError (disk)."""
-    if count_received(content) >= settings.MAX_RECEIVED:
+    if count_received(header_of(content)) >= settings.MAX_RECEIVED:
         raise MailLoop("this message has passed through too many hosts")
     if is_checked(envelope):
-        await form_opinion(envelope, content)
-    raw = envelope.trace_fields(settings.HOSTNAME, timezone.now()) + without_forged_results(content)
+        await _form_opinion(envelope, content)
+    fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
+    raw = with_header(content, lambda octets: fields + without_forged_results(octets))
     message = await prepare_async(raw)
     if envelope.sender_id is not None:
-        await store.call(accept_submitted, envelope, message, raw[: header_end(raw)])
+        await store.call(accept_submitted, envelope, message, header_of(raw))
     elif succeeded(envelope):
-        await store.call(accept_and_tell, envelope, message, raw[: header_end(raw)])
+        await store.call(accept_and_tell, envelope, message, header_of(raw))
     else:
         await store.call(deliver, plan(envelope, message))
+
+
+_one_spooled = asyncio.Semaphore(1)
+
+
+async def _form_opinion(envelope: Envelope, content: Content) -> None:
+    """The checks want the octets in memory: of large messages, one after the other."""
+    if isinstance(content, bytes):
+        await form_opinion(envelope, content)
+        return
+    async with _one_spooled:
+        await form_opinion(envelope, await asyncio.to_thread(content.whole))
 
 
 def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:

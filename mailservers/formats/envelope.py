@@ -11,7 +11,8 @@ without a domain has the empty string for its host, since NIL there would mean a
 import re
 
 from .addresses import Address, parse_address_list
-from .headers import field_map, unfold
+from .headers import MAX_HEADER_OCTETS, field_map, unfold
+from .octets import Octets
 from .parts import Part
 
 MAX_QUOTED_OCTETS = 1000
@@ -79,14 +80,14 @@ def _address_list(addresses: list[Address]) -> bytes:
     )
 
 
-def bodystructure(raw: bytes, root: Part, extended: bool = True) -> bytes:
+def bodystructure(raw: Octets, root: Part, extended: bool = True) -> bytes:
     """The BODYSTRUCTURE value of the message `raw` with that tree; without `extended` the BODY value."""
     if root.is_multipart:
         return _multipart(raw, root, extended)
     return _single(raw, root, extended)
 
 
-def _multipart(raw: bytes, part: Part, extended: bool) -> bytes:
+def _multipart(raw: Octets, part: Part, extended: bool) -> bytes:
     #   body-type-mpart = 1*body SP media-subtype [SP body-fld-param [SP dsp [SP lang [SP loc]]]]
     items = [b"".join([bodystructure(raw, child, extended) for child in part.children]), nstring(part.subtype)]
     if extended:
@@ -94,7 +95,7 @@ def _multipart(raw: bytes, part: Part, extended: bool) -> bytes:
     return b"(%b)" % b" ".join(items)
 
 
-def _single(raw: bytes, part: Part, extended: bool) -> bytes:
+def _single(raw: Octets, part: Part, extended: bool) -> bytes:
     #   body-fields = body-fld-param SP body-fld-id SP body-fld-desc SP body-fld-enc SP body-fld-octets
     params = part.params
     is_text = part.maintype == b"text"
@@ -111,7 +112,8 @@ def _single(raw: bytes, part: Part, extended: bool) -> bytes:
     ]
     if part.is_message:
         embedded = part.children[0]
-        items.append(envelope(raw[embedded.header_start : embedded.body_start]))
+        header_end = min(embedded.body_start, embedded.header_start + MAX_HEADER_OCTETS)
+        items.append(envelope(raw[embedded.header_start : header_end]))
         items.append(bodystructure(raw, embedded, extended))
     if part.is_message or is_text:
         items.append(b"%d" % part.lines)

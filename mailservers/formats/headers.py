@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 
 from .encoded_words import decode_words
+from .octets import Octets, search
 
 __all__ = [
     "MAX_HEADER_OCTETS",
@@ -89,7 +90,7 @@ def unfold(value: bytes) -> bytes:
     return value.removesuffix(b"\r")
 
 
-def header_end(raw: bytes, start: int = 0) -> int:
+def header_end(raw: Octets, start: int = 0) -> int:
     """Offset of the body of the message that begins at `start`: past the first empty line, or len(raw).
 
     A message whose very first line is neither a field nor a continuation nor an mbox `From ` line has no header at
@@ -100,19 +101,21 @@ def header_end(raw: bytes, start: int = 0) -> int:
     for line_end in (b"\n", b"\r\n"):
         if raw.startswith(line_end, start):
             return start + len(line_end)
-    blank = _BLANK_LINE.search(raw, start)
-    return blank.end() if blank else len(raw)
+    return next_blank_line(raw, start)[1]
 
 
-def starts_body(raw: bytes, start: int) -> bool:
+def starts_body(raw: Octets, start: int) -> bool:
     """Whether text that cannot be a header begins at `start` (an empty line can: it is an empty header)."""
-    return raw[start : start + 1] not in (b"\n", b"\r", b"") and not _STARTS_HEADER.match(raw, start)
+    if raw[start : start + 1] in (b"\n", b"\r", b""):
+        return False
+    if isinstance(raw, bytes):
+        return not _STARTS_HEADER.match(raw, start)
+    return not _STARTS_HEADER.match(raw[start : start + MAX_HEADER_OCTETS])
 
 
-def next_blank_line(raw: bytes, start: int) -> tuple[int, int]:
+def next_blank_line(raw: Octets, start: int) -> tuple[int, int]:
     """(offset of the LF before the first empty line at or after `start`, offset past it); len(raw) twice if none."""
-    blank = _BLANK_LINE.search(raw, start)
-    return blank.span() if blank else (len(raw), len(raw))
+    return search(_BLANK_LINE, raw, start, 3) or (len(raw), len(raw))
 
 
 def header_fields(header: bytes, names: Collection[bytes], exclude: bool = False) -> bytes:

@@ -21,6 +21,7 @@ Choices where the RFCs leave room or mail is broken:
 from typing import NamedTuple
 
 from .headers import MAX_HEADER_OCTETS, field_map, header_end, header_fields, next_blank_line, starts_body, unfold
+from .octets import Octets
 from .parameters import decode_parameter, parse_content_type, parse_disposition, parse_token
 from .parts import Part, dump_parts, find_part, load_parts, walk
 from .sections import UnknownEncoding, decode_body, decode_strict, has_valid_encoding, section
@@ -49,12 +50,12 @@ MAX_LANGUAGES = 32
 MAX_FALSE_DELIMITERS = 500_000  # lines that begin like a delimiter and are none; the scan ends there
 
 
-def scan(raw: bytes) -> Part:
+def scan(raw: Octets) -> Part:
     """The MIME tree of a message. Never raises."""
     return scan_with_fields(raw)[0]
 
 
-def scan_with_fields(raw: bytes) -> tuple[Part, dict[bytes, bytes]]:
+def scan_with_fields(raw: Octets) -> tuple[Part, dict[bytes, bytes]]:
     """The MIME tree and the message's header fields (see `headers.field_map`), read once for both."""
     scanner = _Scanner(raw)
     scanner.run()
@@ -69,7 +70,7 @@ class _Delimiter(NamedTuple):
 
 
 class _Scanner:
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: Octets) -> None:
         self.raw = raw
         self.path: list[Part] = []  # open parts, outermost first
         self.boundaries: list[bytes | None] = []  # per open part: the boundary it waits for
@@ -134,7 +135,7 @@ class _Scanner:
         if starts_body(raw, start):
             return start
         if raw.startswith((b"\n", b"\r\n"), start):
-            body_start = start + 1 + (raw[start] == 0x0D)
+            body_start = start + 1 + (raw[start : start + 1] == b"\r")
         else:
             if self.blank[0] < start:
                 self.blank = next_blank_line(raw, start)

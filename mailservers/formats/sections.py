@@ -1,5 +1,6 @@
 """The octets of a message that a client asks for: IMAP sections and decoded bodies."""
 
+from .octets import Octets
 from .parts import Part, find_part
 from .transfer import IDENTITY, KNOWN, decode_transfer
 
@@ -30,7 +31,7 @@ def section(raw: bytes, root: Part, path: tuple[int, ...], what: str) -> bytes |
     return raw[part.body_start : part.end] if what == "TEXT" else None
 
 
-def decode_body(raw: bytes, part: Part, limit: int | None = None) -> bytes:
+def decode_body(raw: Octets, part: Part, limit: int | None = None) -> bytes:
     """The body of a part without its transfer encoding, at most `limit` octets of it. Never raises.
 
     Content in an unknown encoding is given as it is. Reads no more of the message than `limit` needs.

@@ -16,53 +16,97 @@ _NUL_DOTS = re.compile(rb"^(?=[.\0]*\.)(?=[.\0]*\0)[.\0]+\r?$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The data's end was seen. `content` is None when the message was over the limit."""
+    """The data's end was seen. `content` is what had not been taken; None when the message was over the limit, or
+    thrown away."""
 
     content: bytes | None
     rest: bytes  # what came after the end: pipelined commands
     has_bare_line_end: bool = False
 
 
+# The first place where something may be amiss or end: a bare CR, a line that begins with a dot, the octets' end. And
+# a bare LF. Both run at the speed of a search for one octet; looking at every line end costs four times as much.
+_SUSPECT = re.compile(rb"\r(?!\n[^.])")
+_BARE_LF = re.compile(rb"\n(?<!\r\n)")
+_LONG_LINE = 64 * 1024  # octets held back at most
+
+
 class DataReader:
-    """Feed it octets until it returns `Received`. Memory is bounded by `limit` (octets) and one chunk."""
+    """Feed it octets until it returns `Received`. `take` gives what is complete before that, so that a large message
+    need not be held. Memory is bounded by `limit` (octets of content) and one chunk."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._chunks: list[bytes] = []
+        self._pieces: list[bytes] = []
         self._size = 0
-        self._tail = b"\r\n"  # so that "." CRLF at the very start is an end, too
-        self.swallowed = 0  # octets thrown away because the message is over the limit
+        self._carry = b"\r\n"  # octets not decided on; these, so that "." CRLF at the very start is an end, too
+        self._has_begun = False
+        self._is_bare = False
+        self.held = 0  # octets of content not taken
+        self.swallowed = 0  # octets thrown away: the message is over the limit, or nobody wants it
 
     def feed(self, data: bytes) -> Received | None:
-        window = self._tail + data
-        at = window.find(_END)
-        if at < 0:
-            self._tail = window[-4:]
-            self._keep(data)
-            return None
-        end = at + len(_END)
-        used = end - len(self._tail)  # octets of `data` up to the end
-        rest = data[used:]
-        if self._over(used):
-            return Received(None, rest)
-        self._chunks.append(data[:used])
-        raw = b"".join(self._chunks)
-        content = raw[:-3]  # without the "." CRLF
-        bare = has_unsafe_line_end(content)
-        if b"\r\n." in content or content.startswith(b"."):
-            content = _unstuff(content)
-        return Received(content, rest, bare)
-
-    def _over(self, more: int) -> bool:
-        return self.swallowed > 0 or self._size + more > self._limit + 3
-
-    def _keep(self, data: bytes) -> None:
-        if self._over(len(data)):
-            self.swallowed += len(data)
-            self._chunks.clear()
+        window = self._carry + data
+        suspect = _SUSPECT.search(window)
+        end = -1
+        if suspect is None:
+            cut = len(window)
+        elif suspect.start() >= len(window) - len(_END) + 1:
+            cut = suspect.start()
         else:
-            self._chunks.append(data)
-            self._size += len(data)
+            end = window.find(_END, suspect.start())
+            cut = end + 2 if end >= 0 else len(window) - _undecided(window)
+        if b"\0" in window and end < 0:
+            cut = _line_start(window, cut)
+        piece, self._carry = window[:cut], window[cut:]
+        self._keep(piece, is_plain=suspect is None or cut <= suspect.start())
+        if end < 0:
+            return None
+        rest, self._carry = self._carry[3:], b""
+        if self.swallowed:
+            return Received(None, rest)
+        return Received(b"".join(self.take()), rest, self._is_bare)
+
+    def take(self) -> list[bytes]:
+        """The content that has come since the last time, in pieces."""
+        pieces, self._pieces, self.held = self._pieces, [], 0
+        return pieces
+
+    def throw_away(self) -> None:
+        """Read on to the end, and keep nothing."""
+        self.swallowed += 1
+        self.take()
+
+    def _keep(self, piece: bytes, is_plain: bool) -> None:
+        """`is_plain`: no CR in it is bare, and no line begins with a dot."""
+        if is_plain:
+            self._is_bare = self._is_bare or _BARE_LF.search(piece) is not None
+        else:
+            self._is_bare = self._is_bare or has_unsafe_line_end(piece)
+            piece = piece.replace(b"\r\n.", b"\r\n")
+        if is_plain and b"\0" in piece:
+            self._is_bare = self._is_bare or has_unsafe_line_end(piece)
+        if not self._has_begun and piece:
+            self._has_begun = True
+            piece = piece[2:]
+        self._size += len(piece)
+        if self.swallowed or self._size > self._limit:
+            self.swallowed += len(piece) + (not self.swallowed)
+            self.take()
+        elif piece:
+            self._pieces.append(piece)
+            self.held += len(piece)
+
+
+def _undecided(window: bytes) -> int:
+    """How many octets at the end may be the beginning of the data's end."""
+    return next((n for n in range(len(_END) - 1, 0, -1) if window.endswith(_END[:n])), 0)
+
+
+def _line_start(window: bytes, cut: int) -> int:
+    """Where the line begins that is cut there: with NULs about, lines are looked at whole."""
+    start = window.rfind(b"\r\n", 0, cut + 2)
+    return start if start >= 0 and len(window) - start <= _LONG_LINE else cut
 
 
 def has_unsafe_line_end(content: bytes) -> bool:
@@ -71,9 +115,3 @@ def has_unsafe_line_end(content: bytes) -> bool:
     if content.count(b"\n") != pairs or content.count(b"\r") != pairs:
         return True
     return b"\0" in content and _NUL_DOTS.search(content) is not None
-
-
-def _unstuff(content: bytes) -> bytes:
-    if content.startswith(b"."):
-        content = content[1:]
-    return content.replace(b"\r\n.", b"\r\n")

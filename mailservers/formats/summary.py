@@ -11,6 +11,7 @@ from .encoded_words import decode_words
 from .envelope import bodystructure, envelope_of
 from .headers import unfold
 from .mime import Part, dump_parts, scan_with_fields
+from .octets import Octets
 from .text import part_text
 from .threads import ThreadKeys, thread_keys
 
@@ -55,13 +56,15 @@ class Summary:
     thread_keys: ThreadKeys
 
 
-def summarise(raw: bytes) -> Summary:
+def summarise(raw: Octets, sha256: bytes | None = None) -> Summary:
     """The summary of a message; any octets are accepted, nothing is raised."""
     root, fields = scan_with_fields(raw)
     lists = _address_lists(fields)
     author = next((a for a in lists.get(b"from", []) if a.is_mailbox), None)
     sent = parse_date(unfold(fields[b"date"])) if b"date" in fields else None
-    sha256 = hashlib.sha256(raw).digest()
+    if sha256 is None:
+        assert isinstance(raw, bytes)
+        sha256 = hashlib.sha256(raw).digest()
     subject = _one_line(decode_words(fields.get(b"subject", b"")))
     message_id = _first_id(fields.get(b"message-id"))
     in_reply_to = _first_id(fields.get(b"in-reply-to"))
@@ -123,7 +126,7 @@ def preview_part(root: Part) -> Part | None:
     return root if is_text and root.disposition in (None, b"inline") and root.size_octets else None
 
 
-def _preview(raw: bytes, root: Part) -> str:
+def _preview(raw: Octets, root: Part) -> str:
     part = preview_part(root)
     if part is None:
         return ""

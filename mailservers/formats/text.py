@@ -7,6 +7,7 @@ from .charsets import decode_charset
 from .headers import decode_words, iter_fields
 from .html_text import html_to_text
 from .mime import scan
+from .octets import Octets
 from .parts import Part
 from .sections import decode_body
 from .transfer import IDENTITY
@@ -19,13 +20,13 @@ _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?([A-Za-z0-9._:-]{1,
 _HTML_SUBTYPES = frozenset({b"html", b"xhtml", b"enriched", b"richtext"})
 
 
-def part_text(raw: bytes, part: Part, limit: int = MAX_TEXT_OCTETS) -> str:
+def part_text(raw: Octets, part: Part, limit: int = MAX_TEXT_OCTETS) -> str:
     """The text of one text/* part, HTML reduced to what can be read; from at most `limit` octets of it."""
     text = part_source(raw, part, limit)
     return html_to_text(text) if part.subtype in _HTML_SUBTYPES else text
 
 
-def part_source(raw: bytes, part: Part, limit: int = MAX_TEXT_OCTETS) -> str:
+def part_source(raw: Octets, part: Part, limit: int = MAX_TEXT_OCTETS) -> str:
     """The content of one text/* part as it is, HTML with its tags; from at most `limit` octets of it."""
     data = decode_body(raw, part, limit)
     charset = part.charset

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
@@ -37,7 +37,9 @@ from mailservers.smtp.replies import Reply
 from mailservers.smtp.trace import ConnectionTrace
 from mailservers.smtp.wire import Mode, Role, Waiting, Wire
 from mailservers.store.engine import store
+from mailservers.store.errors import StoreError
 from mailservers.store.events import Step
+from mailservers.store.spool import Content, Spool, header_of, with_header
 from mailservers.store.transaction import Event, Transaction
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,16 @@ MAX_LINE = 4096  # octets with CRLF; RFC 5321 4.5.3.1.4 asks 512, extensions add
 MAX_AUTH_LINE = 12_288  # RFC 4954 4
 MAX_WAITING = 256 * 1024  # octets of pipelined input before reading is paused
 MAX_ERRORS = 20
+SPOOL_AT_ONCE = 256 * 1024  # octets, once a message is being spooled
 MAX_SWALLOW = 4  # times the size limit is read to the end of an oversized message, then the connection is cut
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that is there. `content` None: it was over the limit; an error: the disk did not take it."""
+
+    content: Content | StoreError | None
+    has_bare_line_end: bool
 
 
 class Session:
@@ -72,6 +83,7 @@ class Session:
         "is_over",
         "mode",
         "role",
+        "spool",
         "trace",
         "wire",
     )
@@ -89,6 +101,7 @@ class Session:
         self.buffer = b""
         self._at = 0  # how far into the buffer we are
         self.data: DataReader | None = None
+        self.spool: Spool | StoreError | None = None  # of a large message, or why there is none
         self.chunks: ChunkReader | None = None  # a message that comes by BDAT
         self.chunk_refusal: Reply | None = None  # what the chunk in hand will be answered, once it has been read
         self.answer: Callable[[bytes], Waiting | None] | None = None
@@ -349,39 +362,69 @@ class Session:
             self.reset()
             content = chunks.content()
             bare = has_unsafe_line_end(content) and not envelope.options.is_binary
-            self._run(self._accept(envelope, Received(content, b"", bare)))
+            self._run(self._accept(envelope, Arrived(content, bare)))
 
     def _take_data(self, data: bytes) -> None:
         assert self.data is not None
         received = self.data.feed(data)
         if received is None:
-            if self.data.swallowed > MAX_SWALLOW * settings.MESSAGE_SIZE_LIMIT:
+            if self.data.held > settings.STREAM_OVER or (self.data.held > SPOOL_AT_ONCE and self.spool is not None):
+                self._run(self._write_spool(self.data.take()))
+            elif self.data.swallowed > MAX_SWALLOW * settings.MESSAGE_SIZE_LIMIT:
                 self.end((421, "5.3.4", "Message too large"))
             return
+        spool, self.spool = self.spool, None
         self.data, self.mode = None, Mode.LINE
         self.buffer, self._at = received.rest, 0
         envelope = self.envelope
         self.reset()
         assert envelope is not None
-        self._run(self._accept(envelope, received))
+        if spool is not None:
+            self._run(self._accept_spooled(envelope, received, spool))
+        else:
+            self._run(self._accept(envelope, Arrived(received.content, received.has_bare_line_end)))
 
-    async def _accept(self, envelope: Envelope, received: Received) -> None:
+    async def _write_spool(self, pieces: list[bytes]) -> None:
+        """Put what has come of a large message out of memory. When the disk refuses, that is the reply to its end."""
+        try:
+            if self.spool is None:
+                self.spool = await asyncio.to_thread(Spool)
+            if isinstance(self.spool, Spool):
+                await asyncio.to_thread(self.spool.write, pieces)
+        except StoreError as error:
+            log.warning("a large message cannot be kept: %s", error)
+            self.spool = error
+            if self.data is not None:
+                self.data.throw_away()
+
+    async def _accept_spooled(self, envelope: Envelope, received: Received, spool: Spool | StoreError) -> None:
+        content: Content | StoreError | None = received.content
+        if isinstance(spool, StoreError):
+            content = spool
+        elif received.content is not None and not received.has_bare_line_end:
+            try:
+                content = await asyncio.to_thread(spool.finish, [received.content])
+            except StoreError as error:
+                content = error
+        await self._accept(envelope, Arrived(content, received.has_bare_line_end))
+
+    async def _accept(self, envelope: Envelope, arrived: Arrived) -> None:
         self.trace.is_told = True
         if self.role is Role.LMTP:
-            await self._accept_each(envelope, received)
+            await self._accept_each(envelope, arrived)
             return
-        reply = await self._decide(envelope, received)
+        reply = await self._decide(envelope, arrived)
         self.reply(reply)
         if reply[0] >= 400:
             self._note_refused(envelope, reply)
 
-    async def _accept_each(self, envelope: Envelope, received: Received) -> None:
+    async def _accept_each(self, envelope: Envelope, arrived: Arrived) -> None:
         """RFC 2033 4.2: a reply for each recipient, in their order. All at once, and each alone if that fails."""
         recipients = envelope.recipients
-        answers = [await self._decide(envelope, received)] * len(recipients)
-        if answers[0][0] >= 400 and len(recipients) > 1 and received.content is not None:
+        answers = [await self._decide(envelope, arrived)] * len(recipients)
+        if answers[0][0] >= 400 and len(recipients) > 1 and arrived.content is not None:
             alone = [replace(envelope, recipients=[recipient]) for recipient in recipients]
-            answers = [await self._decide(one, received) for one in alone]
+            answers = [await self._decide(one, arrived) for one in alone]
         for recipient, answer in zip(recipients, answers, strict=True):
             self.reply(answer)
             if answer[0] >= 400:
@@ -393,16 +436,18 @@ class Session:
             _write_down(checked)
         self.note_refusal(reply, envelope.trace_id, envelope.reverse_path, envelope.some_recipients())
 
-    async def _decide(self, envelope: Envelope, received: Received) -> Reply:
-        content = received.content
+    async def _decide(self, envelope: Envelope, arrived: Arrived) -> Reply:
+        content = arrived.content
         if content is None:
             return replies.TOO_LARGE
-        if received.has_bare_line_end:
+        if arrived.has_bare_line_end:
             return replies.BARE_LINE_END
         try:
+            if isinstance(content, StoreError):
+                raise content
             if envelope.sender_id is not None:
-                content = complete(content, envelope.sender_login)
-                await _check_authors(envelope.sender_id, content)
+                content = with_header(content, lambda octets: complete(octets, envelope.sender_login))
+                await _check_authors(envelope.sender_id, header_of(content))
             await accept(envelope, content)
         except Exception as error:
             reply = replies.for_error(error)

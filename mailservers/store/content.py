@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ from mailservers.formats.summary import Summary, summarise
 from mailservers.models import MessageData
 from mailservers.store.failures import as_store_error
 from mailservers.store.room import require_room
+from mailservers.store.spool import Content, Spooled
 
 log = logging.getLogger(__name__)
 
 COMPRESSION_LEVEL = 3
+LARGE_COMPRESSION_LEVEL = 1  # of what is spooled: mostly base64, where a higher one finds no more
 READ_AT_ONCE = 500  # rows; the caller bounds their octets
 IN_THREAD_OVER = 64 * 1024  # octets: smaller messages cost less than the hop to a thread
 HOLD = ".hold"  # in the directory of the files; who makes a backup has it locked
@@ -47,19 +50,38 @@ class NewMessage:
     file: str = ""
 
 
-def prepare(raw: bytes) -> NewMessage:
+def prepare(raw: Content) -> NewMessage:
     """Scan, hash and compress; writes the file of a large body. Raises `StoreUnavailable` when the disk refuses."""
     require_room(len(raw))
+    if isinstance(raw, Spooled):
+        return _prepare_spooled(raw)
     summary = summarise(raw)
     compressor = _compressor()
     header = compressor.compress(raw[: summary.header_size])
     body = compressor.compress(memoryview(raw)[summary.header_size :])
     if len(body) <= settings.STORE_INLINE_LIMIT:
         return NewMessage(summary, header, body)
-    return NewMessage(summary, header, b"", _write_file(summary.sha256, body))
+    return NewMessage(summary, header, b"", _write_file(summary.sha256, [body]))
 
 
-async def prepare_async(raw: bytes) -> NewMessage:
+def _prepare_spooled(raw: Spooled) -> NewMessage:
+    """The same, a window at a time: the octets are read three times, to be hashed, scanned and compressed."""
+    digest = hashlib.sha256()
+    for chunk in raw.chunks():
+        digest.update(chunk)
+    summary = summarise(raw, digest.digest())
+    header = _compressor().compress(raw[: summary.header_size])
+    return NewMessage(summary, header, b"", _write_file(summary.sha256, _compressed(raw, summary.header_size)))
+
+
+def _compressed(raw: Spooled, start: int) -> Iterator[bytes]:
+    packer = zstandard.ZstdCompressor(level=LARGE_COMPRESSION_LEVEL).compressobj(size=len(raw) - start)
+    for chunk in raw.chunks(start):
+        yield packer.compress(chunk)
+    yield packer.flush()
+
+
+async def prepare_async(raw: Content) -> NewMessage:
     """`prepare`, off the event loop when it would hold it up."""
     if len(raw) <= IN_THREAD_OVER:
         return prepare(raw)
@@ -86,7 +108,7 @@ def file_path(name: str) -> Path:
     return Path(settings.MESSAGE_FILES_DIR) / name[:2] / name
 
 
-def _write_file(sha256: bytes, data: bytes) -> str:
+def _write_file(sha256: bytes, chunks: Iterable[bytes]) -> str:
     """A name is never used twice, so that removing one message's file cannot take another's."""
     name = f"{sha256.hex()}-{secrets.token_hex(4)}"
     path = file_path(name)
@@ -96,7 +118,8 @@ def _write_file(sha256: bytes, data: bytes) -> str:
     draft = path.with_name(f".{name}")
     try:
         with open(draft, "xb") as file:
-            file.write(data)
+            for chunk in chunks:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
         os.rename(draft, path)

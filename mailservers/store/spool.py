@@ -1,0 +1,105 @@
+"""A large message on its way in: in a file without a name, so that it is never whole in memory.
+
+`Spool` is written while the message comes (`write` blocks: call it in a thread); `finish` gives `Spooled`, the
+message's octets, which can get another header without being written anew. The file is in the directory of the
+message files, has no name from the start, and goes with the last reference to it, or with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from mailservers.formats.headers import MAX_HEADER_OCTETS, header_end
+from mailservers.formats.octets import WINDOW, Windowed
+from mailservers.store.failures import as_store_error
+from mailservers.store.room import require_room
+
+
+class Spool:
+    """Octets are added at the end. Raises `StoreFull`, `StoreUnavailable`."""
+
+    def __init__(self) -> None:
+        directory = Path(settings.MESSAGE_FILES_DIR)
+        self.size = 0
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115  # goes with its last user
+        except OSError as error:
+            raise as_store_error(error) from error
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        require_room(0)
+        try:
+            for piece in pieces:
+                view = memoryview(piece)
+                while view:
+                    view = view[self.file.write(view) :]
+                self.size += len(piece)
+        except OSError as error:
+            raise as_store_error(error) from error
+
+    def finish(self, pieces: Iterable[bytes]) -> Spooled:
+        """Write the last pieces; all octets."""
+        self.write(pieces)
+        return Spooled(self, b"", 0)
+
+
+class Spooled(Windowed):
+    """`head`, and then the spool from an offset on."""
+
+    def __init__(self, spool: Spool, head: bytes, offset: int) -> None:
+        super().__init__(len(head) + spool.size - offset)
+        self._spool = spool
+        self._head = head
+        self._offset = offset
+
+    def read(self, start: int, end: int) -> bytes:
+        head = self._head[start:end]
+        if len(head) == end - start:
+            return head
+        wanted, at = end - start - len(head), max(start - len(self._head), 0) + self._offset
+        pieces = [head]
+        while wanted:
+            piece = os.pread(self._spool.file.fileno(), wanted, at)
+            if not piece:
+                raise OSError("the spool file is shorter than it was")
+            pieces.append(piece)
+            wanted, at = wanted - len(piece), at + len(piece)
+        return b"".join(pieces)
+
+    def header(self) -> bytes:
+        """The header with its empty line; of a monstrous one what is ever looked at."""
+        return self[: min(header_end(self), MAX_HEADER_OCTETS)]
+
+    def with_header(self, change: Callable[[bytes], bytes]) -> Spooled:
+        """The message with another header in front of the same body."""
+        header = self.header()
+        left = self._head[len(header) :]
+        return Spooled(self._spool, change(header) + left, self._offset + len(header) + len(left) - len(self._head))
+
+    def whole(self) -> bytes:
+        """All octets at once, for whom a stream will not do."""
+        return self.read(0, len(self))
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        """All octets from `start` on."""
+        for at in range(start, len(self), WINDOW):
+            yield self.read(at, min(at + WINDOW, len(self)))
+
+
+Content = bytes | Spooled
+
+
+def with_header(content: Content, change: Callable[[bytes], bytes]) -> Content:
+    """The message after `change`, which looks at nothing but the header and may be given that alone."""
+    return content.with_header(change) if isinstance(content, Spooled) else change(content)
+
+
+def header_of(content: Content) -> bytes:
+    """The header with its empty line."""
+    return content.header() if isinstance(content, Spooled) else content[: header_end(content)]
