@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -29,10 +29,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from mailservers.checks.spf import Ask
 from mailservers.dns_client import BadName, DnsFailure
+from mailservers.formats.dkim_body import body_digest
 from mailservers.formats.dkim_signature import (
     KeyRecord,
     Signature,
-    canonical_body,
     canonical_header,
     parse_key,
     parse_signature,
@@ -43,6 +43,7 @@ from mailservers.formats.tag_list import TagListError
 from mailservers.store.content import IN_THREAD_OVER
 
 MAX_SIGNATURES = 10
+MAX_BODY_FORMS = 4  # simple or relaxed, whole or up to some l=: each costs a pass over the body
 MIN_RSA_BITS, MAX_RSA_BITS = 1024, 8192
 CLOCK_SKEW_S = 300
 MAX_KEYS_KEPT = 1024
@@ -71,31 +72,37 @@ class Unverified(Exception):
 
 @dataclass(slots=True)
 class SignedMessage:
-    """A message taken apart for its signatures; body hashes are computed once for each form."""
+    """A message taken apart for its signatures; the body is hashed once for each form, and for few forms."""
 
+    content: bytes
     fields: Mapping[bytes, list[bytes]]
-    body: memoryview
-    _hashes: dict[tuple[bool, int | None], tuple[bytes, int]]
+    body_start: int
+    _hashes: dict[tuple[bool, int | None], tuple[bytes, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, content: bytes) -> SignedMessage:
         end = header_end(content)
-        return cls(fields_by_name(content[:end]), memoryview(content)[end:], {})
+        return cls(content, fields_by_name(content[:end]), end)
 
     def body_hash(self, signature: Signature) -> bytes:
         """Raises `Unverified` for an l= beyond the body."""
-        key = (signature.body_is_relaxed, signature.length)
-        if key not in self._hashes:
-            body = canonical_body(bytes(self.body), is_relaxed=signature.body_is_relaxed)
-            self._hashes[key] = (hashlib.sha256(body[: signature.length]).digest(), len(body))
-        digest, size = self._hashes[key]
+        digest, size = self._digest(signature)
         if signature.length is not None and signature.length > size:
             raise Unverified("permerror", "l= is beyond the end of the message")
         return digest
 
     def uncovered_octets(self, signature: Signature) -> int:
-        size = self._hashes[signature.body_is_relaxed, signature.length][1]
-        return 0 if signature.length is None else size - signature.length
+        return 0 if signature.length is None else self._digest(signature)[1] - signature.length
+
+    def _digest(self, signature: Signature) -> tuple[bytes, int]:
+        key = (signature.body_is_relaxed, signature.length)
+        if key not in self._hashes:
+            if len(self._hashes) >= MAX_BODY_FORMS:
+                raise Unverified("policy", "too many signatures, each of another part of the body")
+            self._hashes[key] = body_digest(
+                self.content, self.body_start, is_relaxed=signature.body_is_relaxed, length=signature.length
+            )
+        return self._hashes[key]
 
 
 async def verify_dkim(ask: Ask, content: bytes) -> list[DkimOutcome]:
@@ -104,19 +111,19 @@ async def verify_dkim(ask: Ask, content: bytes) -> list[DkimOutcome]:
     fields = message.fields.get(b"dkim-signature", [])[:MAX_SIGNATURES]
     outcomes: list[DkimOutcome | None] = []
     wanted: list[tuple[int, bytes, Signature]] = []
-    for at, field in enumerate(fields):
+    for at, text in enumerate(fields):
         try:
-            signature = parse_signature(field.partition(b":")[2].rstrip(b"\r\n"))
+            signature = parse_signature(text.partition(b":")[2].rstrip(b"\r\n"))
         except TagListError as error:
             outcomes.append(DkimOutcome("permerror", str(error)))
         else:
             outcomes.append(None)
-            wanted.append((at, field, signature))
+            wanted.append((at, text, signature))
     keys = await fetch_keys(ask, [signature for _, _, signature in wanted])
 
     def verify() -> None:
-        for (at, field, signature), key in zip(wanted, keys, strict=True):
-            outcomes[at] = _outcome(message, field, signature, key)
+        for (at, text, signature), key in zip(wanted, keys, strict=True):
+            outcomes[at] = _outcome(message, text, signature, key)
 
     if len(content) > IN_THREAD_OVER and wanted:
         await asyncio.to_thread(verify)
@@ -125,26 +132,22 @@ async def verify_dkim(ask: Ask, content: bytes) -> list[DkimOutcome]:
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _outcome(message: SignedMessage, field: bytes, signature: Signature, key: KeyRecord | Unverified) -> DkimOutcome:
+def _outcome(message: SignedMessage, own: bytes, signature: Signature, key: KeyRecord | Unverified) -> DkimOutcome:
     result, reason = "pass", ""
     try:
         check_times(signature)
         if isinstance(key, Unverified):
             raise key
-        verify_signature(message, field, signature, key, b"dkim-signature")
+        verify_signature(message, own, signature, key, b"dkim-signature")
         uncovered = message.uncovered_octets(signature)
         if uncovered:
             raise Unverified("policy", f"{uncovered} octets of the body are not signed (l=)")
     except Unverified as error:
         result, reason = error.result, str(error)
-    start = field_signature_start(signature)
+    start = base64.b64encode(signature.signature[:6]).decode()
     return DkimOutcome(
         result, reason, signature.domain, signature.selector, signature.identity, signature.algorithm, start
     )
-
-
-def field_signature_start(signature: Signature) -> str:
-    return base64.b64encode(signature.signature[:6]).decode()
 
 
 def check_times(signature: Signature) -> None:
@@ -201,18 +204,16 @@ def _public_key(kind: str, key: bytes) -> RSAPublicKey | Ed25519PublicKey | None
 # ---------------------------------------------------------------- verifying
 
 
-def verify_signature(
-    message: SignedMessage, field: bytes, signature: Signature, key: KeyRecord, own_name: bytes
-) -> None:
-    """Section 6.1.3 for one signature field (`own_name` is its name). Raises `Unverified`."""
+def verify_signature(message: SignedMessage, own: bytes, signature: Signature, key: KeyRecord, own_name: bytes) -> None:
+    """Section 6.1.3 for one signature field (`own`; `own_name` is its name). Raises `Unverified`."""
     check_key(signature, key)
     if not hmac.compare_digest(message.body_hash(signature), signature.body_hash):
         raise Unverified("fail", "the body has been changed")
     fields = message.fields
     if own_name.decode() in signature.signed:  # the field itself is never among them
-        fields = {**fields, own_name: [other for other in fields[own_name] if other is not field]}
+        fields = {**fields, own_name: [other for other in fields[own_name] if other is not own]}
     covered = canonical_header(fields, signature.signed, is_relaxed=signature.header_is_relaxed)
-    covered += without_signature(field, is_relaxed=signature.header_is_relaxed)
+    covered += without_signature(own, is_relaxed=signature.header_is_relaxed)
     verify_digest(signature.algorithm, key, signature.signature, hashlib.sha256(covered).digest())
 
 

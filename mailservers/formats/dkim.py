@@ -7,10 +7,10 @@ in a line of the body take it 8 s, 200,000 continuation lines in the header 66 s
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 
+from .dkim_body import body_digest
 from .headers import header_end, iter_fields, unfold
 
 # RFC 6376 section 5.4.1, without what relays change. Fields that are not there are not named, From excepted.
@@ -23,13 +23,6 @@ SIGNED_FIELDS = (
 MAX_INSTANCES = 10  # of one field; more would make h= as long as the header
 
 _BLANKS = re.compile(rb"[ \t]+")
-
-
-def canonical_body(body: bytes) -> bytes:
-    """RFC 6376 section 3.4.4. `body` has CRLF line ends only."""
-    body = _BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n")
-    body = body.rstrip(b"\r\n")
-    return body + b"\r\n" if body else b""
 
 
 def canonical_field(name: bytes, value: bytes) -> bytes:
@@ -54,7 +47,7 @@ def sign_message(
     body_start = header_end(message)
     fields = list(iter_fields(message[:body_start]))
     names, chosen = _choose(fields)
-    body_hash = base64.b64encode(hashlib.sha256(canonical_body(message[body_start:])).digest())
+    body_hash = base64.b64encode(body_digest(message, body_start, is_relaxed=True)[0])
     tags = (
         f" v=1; a={algorithm}; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}; h=".encode("ascii")
         + _fold_names(names)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .dkim import canonical_body as relaxed_body
 from .tag_list import TagListError, colon_list, parse_base64, parse_number, parse_tag_list
 
 ALGORITHMS = ("rsa-sha256", "ed25519-sha256", "rsa-sha1")  # the last is recognised so as to be refused (RFC 8301)
@@ -198,8 +197,3 @@ def without_signature(field: bytes, *, is_relaxed: bool) -> bytes:
     name, colon, value = field.partition(b":")
     emptied = name + colon + _EMPTY_B.sub(rb"\1", value.removesuffix(b"\r\n"), count=1)
     return canonical_field(emptied + b"\r\n", is_relaxed=is_relaxed).removesuffix(b"\r\n")
-
-
-def canonical_body(body: bytes, *, is_relaxed: bool) -> bytes:
-    """3.4.3, 3.4.4."""
-    return relaxed_body(body) if is_relaxed else body.rstrip(b"\r\n") + b"\r\n"

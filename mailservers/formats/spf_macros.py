@@ -121,9 +121,9 @@ def expand(parts: Parts, values: Mapping[str, str]) -> str:
 def expand_domain(spec: DomainSpec, values: Mapping[str, str]) -> str:
     """Section 7.3: what is too long for a name loses labels on the left."""
     name = expand(spec.parts, values).removesuffix(".")
-    while len(name) > MAX_DOMAIN and "." in name:
-        name = name.partition(".")[2]
-    return name
+    if len(name) <= MAX_DOMAIN:
+        return name
+    return name[-MAX_DOMAIN - 1 :].partition(".")[2]  # from the first label that is whole; "" if there is none
 
 
 def _value(macro: Macro, values: Mapping[str, str]) -> str:

@@ -193,3 +193,13 @@ async def test_the_example_of_rfc_8463() -> None:
         ("pass", "ed25519-sha256"),
         ("pass", "rsa-sha256"),
     ]
+
+
+async def test_signatures_of_many_parts_cost_a_bounded_number_of_passes() -> None:
+    signed = MESSAGE
+    for n in range(8):
+        signed = ed25519_key().sign(signed + b"more\r\n", selector=f"s{n}", length=True)
+    dns = Records({f"s{n}._domainkey.sender.test": ed25519_key().record for n in range(8)})
+    outcomes = await verify_dkim(dns.ask, signed)
+    assert [o.result for o in outcomes] == ["pass"] + ["policy"] * 7
+    assert sum("too many" in o.reason for o in outcomes) == 8 - checked.MAX_BODY_FORMS

@@ -133,3 +133,10 @@ def test_fields_by_name_and_without_fields() -> None:
     }
     assert without_fields(header, b"b", lambda value: b"more" in value) == b"A: 1\r\na : 3\r\nC: 4\r\n\r\n"
     assert without_fields(header, b"b", lambda value: False) == header
+
+
+def test_a_long_expansion_loses_whole_labels() -> None:
+    """RFC 7208 section 7.3; in no time, however many labels there are."""
+    spec = parse_domain_spec("%{l}" * 2000 + ".example.org")
+    name = expand_domain(spec, {"l": "a.b." * 60})
+    assert name.endswith(".b..example.org") and 250 <= len(name) <= MAX_DOMAIN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
 
 import dkim
@@ -13,7 +14,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailservers.formats.dkim import canonical_body, canonical_field, sign_message
+from mailservers.formats import dkim_body
+from mailservers.formats.dkim import canonical_field, sign_message
+from mailservers.formats.dkim_body import body_digest, canonical_pieces
 from mailservers.formats.outgoing import to_wire
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -100,11 +103,24 @@ def test_any_body_and_subject_hold(body: bytes, subject: bytes) -> None:
     assert verify(sign(message) + message)
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.from_regex(rb"[ \t\r\na]{0,60}", fullmatch=True))
-def test_the_body_is_that_of_dkimpy(text: bytes) -> None:
+def canonical_body(body: bytes, *, is_relaxed: bool = True) -> bytes:
+    return b"".join(canonical_pieces(body, 0, is_relaxed=is_relaxed))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.from_regex(rb"[ \t\r\na]{0,60}", fullmatch=True), st.sampled_from([1, 2, 7, 1000]))
+def test_the_body_is_that_of_dkimpy(text: bytes, piece: int) -> None:
+    """However it is cut into pieces."""
     body = text.replace(b"\r", b"").replace(b"\n", b"\r\n") + b"\r\n"
-    assert canonical_body(body) == dkim.canonicalization.Relaxed.canonicalize_body(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dkim_body, "PIECE", piece)
+        relaxed, simple = canonical_body(body), canonical_body(body, is_relaxed=False)
+        assert relaxed == dkim.canonicalization.Relaxed.canonicalize_body(body)
+        assert simple == dkim.canonicalization.Simple.canonicalize_body(body)
+        for length in (0, 1, len(relaxed) - 1, len(relaxed), len(relaxed) + 9):
+            if length >= 0:
+                digest = hashlib.sha256(relaxed[:length]).digest()
+                assert body_digest(body, 0, is_relaxed=True, length=length) == (digest, len(relaxed))
 
 
 def test_the_example_of_the_rfc() -> None:

@@ -1,0 +1,55 @@
+"""The body of a message as DKIM covers it (RFC 6376 sections 3.4.3 and 3.4.4), in pieces.
+
+A regular expression over a large body would hold the interpreter for all threads; piece by piece it is let go in
+between. Pieces end before an octet that is no blank, so that no run of blanks or line ends is ever cut in two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+
+PIECE = 128 * 1024  # octets, about
+
+_INK = re.compile(rb"[^ \t\r\n]")
+_RUNS = re.compile(rb"[ \t]*\t[ \t]*|  +")  # all blanks but a single space, which stays as it is
+
+
+def body_digest(message: bytes, start: int, *, is_relaxed: bool, length: int | None = None) -> tuple[bytes, int]:
+    """(SHA-256 of the canonical body or of its first `length` octets, the canonical body's size)."""
+    digest, size = hashlib.sha256(), 0
+    for piece in canonical_pieces(message, start, is_relaxed=is_relaxed):
+        room = len(piece) if length is None else max(length - size, 0)
+        digest.update(piece[:room])
+        size += len(piece)
+    return digest.digest(), size
+
+
+def canonical_pieces(message: bytes, start: int, *, is_relaxed: bool) -> Iterator[bytes | memoryview]:
+    """The body begins at `start`; CRLF line ends only. Empty lines at the end do not count."""
+    end = _end(message, start, b" \t\r\n" if is_relaxed else b"\r\n")
+    if not is_relaxed:
+        yield memoryview(message)[start:end]
+        yield b"\r\n"
+        return
+    at = start
+    while at < end:
+        ink = _INK.search(message, at + PIECE, end)
+        cut = ink.start() if ink else end
+        yield _RUNS.sub(b" ", message[at:cut]).replace(b" \r\n", b"\r\n")
+        at = cut
+    if end > start:
+        yield b"\r\n"
+
+
+def _end(message: bytes, start: int, strip: bytes) -> int:
+    """Where the body ends without these octets at its end; the body is not copied for it."""
+    end = len(message)
+    while end > start:
+        piece = message[max(start, end - PIECE) : end]
+        ink = piece.rstrip(strip)
+        if ink:
+            return end - len(piece) + len(ink)
+        end -= len(piece)
+    return start
