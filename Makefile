@@ -33,7 +33,7 @@ test: $(VENV)/.installed-dev
 	$(MAKE) test-postgres
 
 # The tests that touch the database once more, on a PostgreSQL server of their own (tests/postgres.py).
-ON_POSTGRES := store delivery outbound smtp imap pop3 webmail console accounts
+ON_POSTGRES := store checks delivery outbound smtp imap pop3 webmail console accounts
 test-postgres: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not slow" $(ON_POSTGRES:%=tests/%)
 

@@ -149,8 +149,11 @@ def _is_trusted(arc: ArcOutcome, author: str) -> bool:
 def method_results(facts: Facts, found: Authentication) -> Iterator[MethodResult]:
     """For Authentication-Results (RFC 8601 section 2.7)."""
     yield MethodResult("iprev", found.iprev.result, "", (("policy.iprev", str(facts.peer)),))
-    mailfrom = (("smtp.mailfrom", facts.reverse_path),) if facts.reverse_path else ()
-    yield MethodResult("spf", found.spf.result, found.spf.reason, (*mailfrom, ("smtp.helo", facts.helo)))
+    helo = ("smtp.helo", facts.helo)
+    if facts.reverse_path:
+        yield MethodResult("spf", found.spf.result, found.spf.reason, (("smtp.mailfrom", facts.reverse_path),))
+    if not facts.reverse_path or found.helo_spf.result != "none":
+        yield MethodResult("spf", found.helo_spf.result, found.helo_spf.reason, (helo,))
     for outcome in found.dkim or (DkimOutcome("none"),):
         properties = (
             ("header.d", outcome.domain),

@@ -115,13 +115,16 @@ def plan(envelope: Envelope, message: NewMessage) -> Delivery:
     remote = envelope.remote_addresses()
     return Delivery(
         message,
-        tuple(
-            Placement(envelope.junk_ids.get(target.user_id, target.inbox_id)) for _, target in envelope.local_targets()
-        ),
+        tuple(_placements(envelope)),
         queue_entry(envelope, remote) if remote else None,
         tuple(_events(envelope, message, remote)),
         verdict(envelope.opinion, trace_id=envelope.trace_id),
     )
+
+
+def _placements(envelope: Envelope) -> Iterator[Placement]:
+    for _, target in envelope.local_targets():
+        yield Placement(envelope.junk_ids.get(target.user_id, target.inbox_id))
 
 
 def queue_entry(envelope: Envelope, remote: tuple[str, ...]) -> QueueEntry:

@@ -36,7 +36,7 @@ def results(raw: bytes) -> dict[str, str]:
     (field,) = fields[b"authentication-results"]
     parsed = parse_results(field.partition(b":")[2])
     assert parsed.authserv_id == "mx.postroom.test"
-    return {result.method: result.result for result in parsed.results}
+    return {result.method: result.result for result in reversed(parsed.results)}
 
 
 async def steps(step: str) -> list[DeliveryEvent]:
@@ -101,6 +101,16 @@ async def test_folders(anna: User, receiving: Receiving, author: str, reject: bo
     assert len(await stored(anna, folder)) == 1
     (filed,) = await steps(Step.FILED)
     assert filed.detail == f"Put into {folder}"
+
+
+async def test_the_empty_reverse_path_is_judged_by_helo(anna: User, receiving: Receiving) -> None:
+    """RFC 7208 section 2.4."""
+    async with receiving() as port:
+        assert (await send(port, by("carol@sender.test"), "", helo="sender.test"))[0] == 250
+        assert (await send(port, by("boss@victim.test"), "", helo="victim.test"))[0] == 550
+    (raw,) = await stored(anna)
+    assert b"spf=pass" in raw and b"smtp.helo=sender.test" in raw and b"smtp.mailfrom" not in raw
+    assert results(raw)["dmarc"] == "pass"
 
 
 async def test_without_a_junk_mailbox_it_is_in_the_inbox(anna: User, receiving: Receiving) -> None:
