@@ -45,6 +45,7 @@ def deleted(request: MailRequest) -> HttpResponse:
     context = {
         "tree": folder_tree(request.user.pk),
         "folder": None,
+        "is_deleted_page": True,
         "lines": list(_lines(rows[:PAGE])),
         "more": rows[PAGE - 1].id if len(rows) > PAGE else 0,
         "is_first": not before,

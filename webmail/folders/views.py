@@ -19,7 +19,8 @@ from webmail.folders.tree import Folder, folder_tree
 @require_safe
 def sidebar(request: MailRequest) -> HttpResponse:
     """The folder list with its counts, for pages that show no single mailbox."""
-    return render(request, "webmail/_folders.html", {"tree": folder_tree(request.user.pk), "folder": None})
+    context = {"tree": folder_tree(request.user.pk), "folder": None, "is_deleted_page": "deleted" in request.GET}
+    return render(request, "webmail/_folders.html", context)
 
 
 @mail_view
