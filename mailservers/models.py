@@ -144,6 +144,29 @@ class MailboxMessage(models.Model):
         )
 
 
+class MessageText(models.Model):
+    """A content's text as searches look through it (formats.searchable), zstd-compressed; written in the background.
+
+    The id is the `Message`'s, without a reference: the text is taken out of the index after its content has gone."""
+
+    header = models.BinaryField()
+    body = models.BinaryField()
+    is_large = models.BooleanField(default=False)  # not in the full-text index: always looked through
+    is_gone = models.BooleanField(default=False)  # its content was deleted
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("id",), condition=models.Q(is_large=True), name="text_large"),
+            models.Index(fields=("id",), condition=models.Q(is_gone=True), name="text_gone"),
+        )
+
+
+class SearchIndex(models.Model):
+    """One row: every content up to `indexed_id` has its `MessageText`."""
+
+    indexed_id = models.BigIntegerField(default=0)
+
+
 class ThreadKey(models.Model):
     """What a message identifier or a base subject stands for: one of the owner's threads.
 

@@ -24,6 +24,7 @@ from mailservers.serving.certificates import server_context
 from mailservers.serving.listener import Listener, Service, bind
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
+from mailservers.store.searching.indexer import Indexer
 from mailservers.sweeping import Sweeping
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class ServingProcess:
     _web: EmbeddedWeb | None = None
     _web_task: asyncio.Task[None] | None = None
     _sweeping: Sweeping = field(default_factory=Sweeping)
+    _indexer: Indexer = field(default_factory=Indexer)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
@@ -81,6 +83,7 @@ class ServingProcess:
         self._strengthening = Strengthening()
         await self._strengthening.start()
         self._sweeping.start()
+        await self._indexer.start()
 
     async def _start_mail(self) -> None:
         tls = server_context()
@@ -134,6 +137,7 @@ class ServingProcess:
         yield live_sessions.stop()
         if self._strengthening is not None:
             yield self._strengthening.stop()
+        yield self._indexer.stop()
         if self._web_task is not None:
             yield self._web_task
 

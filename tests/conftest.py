@@ -18,6 +18,7 @@ from mailservers.delivery import routing
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 from mailservers.store.mailboxes import create_standard_mailboxes
+from mailservers.store.searching import fulltext
 from mailservers.store.soundness import find_faults
 
 # Speed is shown in benchmarks, never in tests: a starved machine must not fail a property.
@@ -45,6 +46,7 @@ def mail(transactional_db: None) -> Iterator[None]:
     shutil.rmtree(settings.MESSAGE_FILES_DIR, ignore_errors=True)  # the database is emptied, not the files
     throttle.clear()
     routing.forget()
+    fulltext.clear()  # no model: the database is emptied without it
     yield
     faults = list(find_faults())
     assert not faults, faults

@@ -100,6 +100,14 @@ def _decompress(data: bytes | memoryview) -> bytes:
     return _local.decompressor.decompress(data)
 
 
+def compress(data: bytes) -> bytes:
+    return _compressor().compress(data)
+
+
+def decompress(data: bytes | memoryview) -> bytes:
+    return _decompress(bytes(data))
+
+
 # ---------------------------------------------------------------- files
 
 

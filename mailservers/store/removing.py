@@ -14,6 +14,7 @@ from mailservers.models import (
     MailboxMessage,
     Message,
     MessageData,
+    MessageText,
     MessageVerdict,
     QueuedMessage,
 )
@@ -116,6 +117,7 @@ def forget_messages(tx: Transaction, message_ids: Sequence[int]) -> None:
         data = MessageData.objects.filter(pk__in=ids)
         for name in data.exclude(file="").values_list("file", flat=True):
             tx.after_commit.append(lambda name=name: remove_file(name))  # type: ignore[misc]
+        MessageText.objects.filter(pk__in=ids).update(is_gone=True)  # store.searching takes them out of the index
         data._raw_delete(data.db)  # nothing cascades from here
         verdicts = MessageVerdict.objects.filter(pk__in=ids)
         verdicts._raw_delete(verdicts.db)

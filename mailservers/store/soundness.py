@@ -25,6 +25,7 @@ from mailservers.models import (
     Usage,
 )
 from mailservers.store.content import file_path
+from mailservers.store.searching.texts import find_text_faults
 from mailservers.store.threads import find_thread_faults
 
 LEFT_OVER_AFTER_S = 3600.0  # a younger file that no message names may belong to a transaction still under way
@@ -41,6 +42,7 @@ def find_faults() -> Iterator[str]:
         yield from _orphans()
         yield from _files()
         yield from find_thread_faults()
+        yield from find_text_faults()
 
 
 def _counters() -> Iterator[str]:

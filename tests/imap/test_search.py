@@ -2,6 +2,8 @@
 
 import pytest
 
+from mailservers.store.searching.indexer import index_waiting
+
 pytestmark = pytest.mark.asyncio
 
 MESSAGES = [
@@ -65,6 +67,17 @@ TABLE = [
     ("BODY words", "4"),
     ("BODY markup", "4"),
     ("BODY nosuch", ""),
+    ("BODY wo", "4"),  # too short for the index
+    ('BODY "ain wor"', "4"),  # any part of the text
+    ("OR BODY pay BODY markup", "1 4"),
+    ("OR BODY pay UNSEEN", "1 2 3 4"),
+    ("NOT TEXT invoice", "2 4"),
+    ("TEXT harbour BODY pay", "1"),
+    ("TEXT subject:", "1 2 3 4"),
+    ("SAVEDSINCE 1-Jan-2021", "1 2 3 4"),
+    ("SAVEDBEFORE 1-Jan-2021", ""),
+    ("SAVEDON 1-Jan-2021", ""),
+    ("SAVEDATESUPPORTED", "1 2 3 4"),
     ("LARGER 4999", "3"),
     ("SMALLER 100", ""),
     ("BEFORE 2-Feb-2020", "2"),
@@ -110,7 +123,10 @@ def quoted(key: str) -> bytes:
     return b" ".join(words)
 
 
-async def test_keys(filled):
+@pytest.mark.parametrize("indexed", [False, True])
+async def test_keys(filled, indexed):
+    if indexed:
+        assert await index_waiting() == len(MESSAGES)
     for key, expected in TABLE:
         lines = await filled.ok(b"SEARCH " + quoted(key))
         assert lines[0].decode() == f"* SEARCH {expected}".rstrip(), key

@@ -7,148 +7,37 @@ Also RFC 3501's NEW, OLD and RECENT, RFC 5032's YOUNGER and OLDER, RFC 7162's MO
 EMAILID and THREADID, RFC 8514's SAVEDBEFORE and its kin.
 """
 
-import datetime
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..search_keys import (
+    All,
+    And,
+    Body,
+    DateIs,
+    Email,
+    Flag,
+    Header,
+    Key,
+    Larger,
+    ModSeq,
+    Not,
+    Numbers,
+    Or,
+    Smaller,
+    Text,
+    Thread,
+    Uids,
+    Within,
+)
 from .lexer import MAX_NESTING, BadCharset, ImapSyntaxError, Lexer
-from .sequences import SequenceSet
 
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
+_EMAIL_ID = re.compile(rb"M([0-9a-f]{32})")
+_THREAD_ID = re.compile(rb"T([1-9][0-9]{0,18})")
 CHARSETS = ("US-ASCII", "UTF-8")
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    """Every message."""
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    keys: tuple["Key", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    first: "Key"
-    second: "Key"
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    key: "Key"
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A system flag (``\\Seen``) or keyword is set; ``\\Recent`` too."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A header field called ``field`` (lower case) holds ``text``; with "" text, it is there."""
-
-    field: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The body holds ``text``."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Header or body holds ``text``."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class DateIs:
-    """A date compares with ``date``. ``which``: internal, sent, saved; ``how``: before, on, since."""
-
-    which: str
-    how: str
-    date: datetime.date
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """Internal date at most (``younger``) or at least so many seconds ago."""
-
-    younger: bool
-    seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Larger:
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Smaller:
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Uids:
-    uids: SequenceSet
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Message sequence numbers, or ``$``."""
-
-    numbers: SequenceSet
-
-
-@dataclass(frozen=True, slots=True)
-class ModSeq:
-    """Changed at or after mod-sequence ``at_least``."""
-
-    at_least: int
-
-
-@dataclass(frozen=True, slots=True)
-class EmailId:
-    """The content's object identifier (RFC 8474)."""
-
-    object_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadId:
-    """The thread's object identifier."""
-
-    object_id: str
-
-
-Key = (
-    All
-    | And
-    | Or
-    | Not
-    | Flag
-    | Header
-    | Body
-    | Text
-    | DateIs
-    | Within
-    | Larger
-    | Smaller
-    | Uids
-    | Numbers
-    | ModSeq
-    | EmailId
-    | ThreadId
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +46,6 @@ class SearchRequest:
 
     returns: frozenset[str] | None
     key: Key
-
-
-def walk(key: Key) -> Iterator[Key]:
-    """Every node of a tree."""
-    yield key
-    match key:
-        case And(keys):
-            for inner in keys:
-                yield from walk(inner)
-        case Or(first, second):
-            yield from walk(first)
-            yield from walk(second)
-        case Not(inner):
-            yield from walk(inner)
 
 
 def parse_search(lexer: Lexer) -> SearchRequest:
@@ -255,10 +130,10 @@ def _key(lexer: Lexer, depth: int) -> Key:
 
 _PLAIN: dict[str, Key] = {
     "ALL": All(),
-    "SAVEDATESUPPORTED": All(),  # RFC 8514 section 4.3: it is, in every mailbox
     "RECENT": Flag("\\Recent"),
     "NEW": And((Flag("\\Recent"), Not(Flag("\\Seen")))),
     "OLD": Not(Flag("\\Recent")),
+    "SAVEDATESUPPORTED": All(),  # RFC 8514 section 4.3: every mailbox keeps save dates
 }
 for _name in ("Answered", "Deleted", "Draft", "Flagged", "Seen"):
     _PLAIN[_name.upper()] = Flag(f"\\{_name}")
@@ -299,9 +174,15 @@ def _modseq(lexer: Lexer) -> ModSeq:
     return ModSeq(lexer.number64())
 
 
-def _object_id(lexer: Lexer) -> str:
-    """objectid = 1*255(ALPHA / DIGIT / "_" / "-")"""
-    return lexer.match(_OBJECT_ID, "an object identifier")[0].decode("ascii")
+def _email_id(lexer: Lexer) -> Key:
+    """objectid = 1*255(ALPHA / DIGIT / "_" / "-"); ours are written by `imap.object_ids`, others are nobody's."""
+    own = _EMAIL_ID.fullmatch(lexer.match(_OBJECT_ID, "an object identifier")[0])
+    return Email(bytes.fromhex(own[1].decode("ascii"))) if own else Not(All())
+
+
+def _thread_id(lexer: Lexer) -> Key:
+    own = _THREAD_ID.fullmatch(lexer.match(_OBJECT_ID, "an object identifier")[0])
+    return Thread(frozenset({int(own[1])})) if own and int(own[1]) < 1 << 63 else Not(All())
 
 
 def _within(younger: bool) -> Callable[[Lexer, int], Key]:
@@ -328,8 +209,8 @@ _WITH_ARGUMENT: dict[str, Callable[[Lexer, int], Key]] = {
     "MODSEQ": lambda lexer, _depth: _modseq(lexer),
     "NOT": lambda lexer, depth: Not(_key(lexer, depth + 1)),
     "OR": _or,
-    "EMAILID": lambda lexer, _depth: EmailId(_object_id(lexer)),
-    "THREADID": lambda lexer, _depth: ThreadId(_object_id(lexer)),
+    "EMAILID": lambda lexer, _depth: _email_id(lexer),
+    "THREADID": lambda lexer, _depth: _thread_id(lexer),
     "YOUNGER": _within(True),
     "OLDER": _within(False),
 }
@@ -337,5 +218,5 @@ for _name in ("bcc", "cc", "from", "subject", "to"):
     _WITH_ARGUMENT[_name.upper()] = _field(_name)
 for _how in ("before", "on", "since"):
     _WITH_ARGUMENT[_how.upper()] = _date_is("internal", _how)
-    _WITH_ARGUMENT[f"SAVED{_how.upper()}"] = _date_is("saved", _how)
     _WITH_ARGUMENT[f"SENT{_how.upper()}"] = _date_is("sent", _how)
+    _WITH_ARGUMENT[f"SAVED{_how.upper()}"] = _date_is("saved", _how)

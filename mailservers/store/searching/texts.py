@@ -1,0 +1,143 @@
+"""The texts that searches look through: kept ones, and those made on the spot for contents not reached yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Exists, Max, OuterRef
+
+from mailservers.formats.mime import load_parts
+from mailservers.formats.searchable import Searchable, searchable, searchable_header
+from mailservers.models import Message, MessageText, SearchIndex
+from mailservers.store.content import compress, decompress, read_headers, read_messages
+from mailservers.store.searching import fulltext
+from mailservers.store.transaction import Transaction
+
+LOOK_BACK = 5000  # ids
+LARGE_OCTETS = 512 * 1024  # of text: more is not put into the full-text index
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A text on its way into the index."""
+
+    message_id: int
+    text: Searchable
+    header: bytes  # compressed
+    body: bytes
+
+    @property
+    def is_large(self) -> bool:
+        return len(self.text.header) + len(self.text.body) > LARGE_OCTETS
+
+
+# ---------------------------------------------------------------- reading
+
+
+def headers_of(message_ids: Sequence[int]) -> dict[int, bytes]:
+    """Searchable headers by content; those gone are missing."""
+    kept = MessageText.objects.filter(pk__in=message_ids).values_list("pk", "header")
+    found = {pk: decompress(header) for pk, header in kept}
+    missing = [pk for pk in message_ids if pk not in found]
+    if missing:
+        found.update((pk, searchable_header(header)) for pk, header in read_headers(missing).items())
+    return found
+
+
+def bodies_of(message_ids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """(content, searchable body), one at a time; those gone are missing."""
+    seen = set()
+    for pk, body in MessageText.objects.filter(pk__in=message_ids).values_list("pk", "body").iterator(chunk_size=100):
+        seen.add(pk)
+        yield pk, decompress(body)
+    for pk, text in make_texts([pk for pk in message_ids if pk not in seen]):
+        yield pk, text.body
+
+
+def make_texts(message_ids: Sequence[int]) -> Iterator[tuple[int, Searchable]]:
+    """From the octets; those gone are missing."""
+    if not message_ids:
+        return
+    trees = dict(Message.objects.filter(pk__in=message_ids).values_list("pk", "parts"))
+    for pk, raw in read_messages(list(message_ids)):
+        if pk in trees:
+            yield pk, searchable(raw, load_parts(bytes(trees[pk])))
+
+
+# ---------------------------------------------------------------- the index
+
+
+def indexed_up_to() -> int:
+    """Every content up to this id has its text."""
+    return SearchIndex.objects.aggregate(top=Max("indexed_id"))["top"] or 0
+
+
+def last_message() -> int:
+    return Message.objects.aggregate(top=Max("id"))["top"] or 0
+
+
+def gone_texts() -> bool:
+    return MessageText.objects.filter(is_gone=True).exists()
+
+
+def prepare_texts(limit: int, octets: int) -> tuple[list[NewText], int]:
+    """The next contents that have no text yet, at most `limit` and about `octets` of them, and up to which id all
+    have one then. For a reader thread."""
+    after = indexed_up_to()
+    # Without one writer, ids can appear out of order: look back a little.
+    waiting = Message.objects.filter(pk__gt=after if fulltext.is_here() else after - LOOK_BACK)
+    waiting = waiting.exclude(Exists(MessageText.objects.filter(pk=OuterRef("pk")))).order_by("pk")
+    rows = list(waiting.values_list("pk", "size")[:limit])
+    wanted: list[int] = []
+    for pk, size in rows:
+        if wanted and octets < size:
+            break
+        octets -= size
+        wanted.append(pk)
+    texts = [NewText(pk, text, compress(text.header), compress(text.body)) for pk, text in make_texts(wanted)]
+    return texts, max(after, wanted[-1]) if wanted else after
+
+
+def write_texts(tx: Transaction, texts: Sequence[NewText], up_to: int) -> int:
+    """Put texts into the index; how many. Contents that went meanwhile, or that another process indexed, are left."""
+    ids = [new.message_id for new in texts]
+    here = set(Message.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    here -= set(MessageText.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    fresh = [new for new in texts if new.message_id in here]
+    MessageText.objects.bulk_create(
+        MessageText(pk=new.message_id, header=new.header, body=new.body, is_large=new.is_large) for new in fresh
+    )
+    fulltext.add((new.message_id, _joined(new.text)) for new in fresh if not new.is_large)
+    state, _ = SearchIndex.objects.get_or_create(pk=1)
+    if state.indexed_id < up_to:
+        SearchIndex.objects.filter(pk=1).update(indexed_id=up_to)
+    return len(fresh)
+
+
+def remove_gone_texts(tx: Transaction, limit: int) -> int:
+    """Take the texts of deleted contents out of the index, at most `limit`; how many."""
+    gone = list(MessageText.objects.filter(is_gone=True).values_list("pk", "header", "body", "is_large")[:limit])
+    fulltext.remove(
+        (pk, _joined(Searchable(decompress(header), decompress(body))))
+        for pk, header, body, is_large in gone
+        if not is_large
+    )
+    MessageText.objects.filter(pk__in=[pk for pk, *_ in gone]).delete()
+    return len(gone)
+
+
+def _joined(text: Searchable) -> str:
+    return (text.header + b"\n" + text.body).decode("utf-8", "replace")
+
+
+def find_text_faults(limit: int = 100) -> Iterator[str]:
+    """Texts without a content, contents the index should know and does not."""
+    orphans = MessageText.objects.filter(is_gone=False).exclude(pk__in=Message.objects.values("pk"))
+    for pk in orphans.values_list("pk", flat=True)[:limit]:
+        yield f"search text {pk}: its message is gone"
+    if not fulltext.is_here():
+        return  # nothing depends on it
+    missing = Message.objects.filter(pk__lte=indexed_up_to()).exclude(pk__in=MessageText.objects.values("pk"))
+    for pk in missing.values_list("pk", flat=True)[:limit]:
+        yield f"message {pk}: its search text is missing"
