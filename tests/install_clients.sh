@@ -2,7 +2,7 @@
 # Debian's mail programs, browser, PostgreSQL and fault tools for the tests that use them. Without root or apt-get
 # those tests are skipped, and pytest's summary says which.
 set -eu
-packages="chromium swaks libnet-ssleay-perl msmtp isync curl fetchmail postgresql strace faketime e2fsprogs rspamd clamav-daemon"
+packages="chromium postfix openssl swaks libnet-ssleay-perl msmtp isync curl fetchmail postgresql strace faketime e2fsprogs rspamd clamav-daemon"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
