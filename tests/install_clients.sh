@@ -2,6 +2,11 @@
 # Debian's mail programs, browser, PostgreSQL and fault tools for the tests that use them. Without root or apt-get
 # those tests are skipped, and pytest's summary says which.
 set -eu
+# imapflow (npm) goes to build/clients.
+clients=$(dirname "$0")/../build/clients
+if command -v npm >/dev/null && [ ! -d "$clients/node_modules/imapflow" ]; then
+    npm install --silent --no-fund --no-audit --prefix "$clients" imapflow@2 >/dev/null || echo "could not be installed: imapflow"
+fi
 packages="chromium postfix openssl swaks libnet-ssleay-perl msmtp isync curl fetchmail postgresql strace faketime e2fsprogs rspamd clamav-daemon"
 missing=""
 for package in $packages; do

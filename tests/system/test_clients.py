@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import imaplib
+import json
+import os
 import poplib
 import shutil
 import smtplib
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.dialog import client_context
-from tests.instance import Instance
+from tests.instance import ROOT, Instance
 
 pytestmark = pytest.mark.clients
 
@@ -27,8 +29,11 @@ def program(name: str) -> str:
     return path
 
 
-def run(*words: str, stdin: str | None = None, ok: tuple[int, ...] = (0,)) -> str:
-    done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=120, errors="replace")
+def run(
+    *words: str, stdin: str | None = None, ok: tuple[int, ...] = (0,), environment: dict[str, str] | None = None
+) -> str:
+    env = {**os.environ, **(environment or {})}
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=120, errors="replace", env=env)
     assert done.returncode in ok, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -114,6 +119,28 @@ def test_mbsync_mirrors_both_ways(demo: Instance, tmp_path: Path) -> None:
         assert client.search(None, f"SUBJECT {word}")[1][0]
         assert client.search(None, "FLAGGED")[1][0]
     assert len([p for d in ("new", "cur") for p in (maildir / "INBOX" / d).iterdir()]) == total
+
+
+@pytest.mark.parametrize("kind", ["plain", "tls"])
+def test_imapflow_with_all_that_it_enables(demo: Instance, kind: str) -> None:
+    node = program("node")
+    modules = ROOT / "build" / "clients" / "node_modules"
+    if not (modules / "imapflow").is_dir():
+        pytest.skip("imapflow is not installed (tests/install_clients.sh needs npm)")
+    login, password = account(demo, 1)
+    port = str(demo.ports["imaps" if kind == "tls" else "imap"])
+    script = str(Path(__file__).with_name("imapflow_session.js"))
+    said = json.loads(
+        run(node, script, port, kind, login, password, f"Büro {kind}", environment={"NODE_PATH": str(modules)})
+    )
+    assert {"CONDSTORE", "QRESYNC"} <= set(said["enabled"]) and said["created"] and said["deleted"]
+    assert [message[:3] for message in said["messages"]] == [[n, n, f"n{n}"] for n in range(1, 6)]
+    assert all(parts == 2 and has_id for *_, parts, has_id in said["messages"])
+    assert said["attachment"] == "000102"
+    assert said["search"] == [[3], [2, 4]]
+    assert said["copied"] == [[1, 6], [2, 7]]
+    assert "vanished 2" in said["events"] and "exists 8" in said["events"]
+    assert {"vanished 2", "flags 1"} <= set(said["resynchronised"])
 
 
 def test_fetchmail_drains(demo: Instance, tmp_path: Path) -> None:
