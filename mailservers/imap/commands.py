@@ -26,6 +26,7 @@ from mailservers.formats.imap.quotas import parse_getquota, parse_setquota
 from mailservers.formats.imap.reader import Command
 from mailservers.formats.imap.search import parse_search
 from mailservers.formats.imap.selecting import parse_select
+from mailservers.formats.imap.sort import parse_sort, parse_thread
 from mailservers.imap import (
     access,
     appending,
@@ -37,6 +38,7 @@ from mailservers.imap import (
     notifying,
     quotas,
     searching,
+    sorting,
 )
 from mailservers.imap.notifying import announce_all
 from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
@@ -113,6 +115,10 @@ _ROWS = (
     Row("MOVE", State.SELECTED, args.parse_copy, messages.move_command),
     Row("REPLACE", State.SELECTED, parse_replace, appending.replace_command),
     Row("UID EXPUNGE", State.SELECTED, args.parse_messages, messages.uid_expunge),
+    Row("SORT", State.SELECTED, parse_sort, sorting.sort, expunge=False),
+    Row("THREAD", State.SELECTED, parse_thread, sorting.thread_command, expunge=False),
+    Row("UID SORT", State.SELECTED, parse_sort, _uid(sorting.sort, by_uid=True)),
+    Row("UID THREAD", State.SELECTED, parse_thread, _uid(sorting.thread_command, by_uid=True)),
     Row("UID SEARCH", State.SELECTED, parse_search, _uid(searching.search, by_uid=True)),
     Row("UID FETCH", State.SELECTED, parse_fetch, _uid(fetching.fetch, by_uid=True)),
     Row("UID STORE", State.SELECTED, args.parse_store, _uid(messages.store_command, by_uid=True)),

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from mailservers.formats import search_keys as keys
-from mailservers.formats.imap.search import SearchRequest
+from mailservers.formats.imap.search import Partial, SearchRequest
 from mailservers.formats.imap.sequences import write_numbers
 from mailservers.formats.search_keys import Key, walk
 from mailservers.imap.replies import Refusal, Reply
@@ -20,21 +20,28 @@ from mailservers.store.searching.finding import find_some, scope_now
 
 async def search(session: Session, request: SearchRequest, by_uid: bool = False) -> Reply:
     """SEARCH and UID SEARCH."""
-    selected = session.mailbox
+    found, highest = await carry_out(session, request)
+    respond(session, request, found, by_uid, highest, b"SEARCH")
+    return Reply("SEARCH completed")
+
+
+async def carry_out(
+    session: Session, request: SearchRequest, order: Callable[[array[int]], Awaitable[array[int]]] | None = None
+) -> tuple[array[int], int]:
+    """The UIDs that match, and the highest mod-sequence among them where it was asked for. `order` sorts them."""
     saving = request.returns is not None and "SAVE" in request.returns
+    saved = session.saved
     if saving:
-        saved, session.saved = session.saved, array("I")  # RFC 5182 section 2.1: empty where the search fails
-    else:
-        saved = session.saved
+        session.saved = array("I")  # RFC 5182 section 2.1: empty where the search fails
     by_modseq = any(isinstance(key, keys.ModSeq) for key in walk(request.key))
     if by_modseq:
         session.condstore = True
     found, highest = await find(session, request.key, _chosen(session, request.key, saved))
+    if order is not None:
+        found = await order(found)
     if saving:
-        session.saved = _to_save(found, request.returns or frozenset())
-    numbers = found if by_uid else array("I", map(selected.view.number_of, found))
-    _respond(session, request, numbers, by_uid, highest if by_modseq else 0)
-    return Reply("SEARCH completed")
+        session.saved = _to_save(found, request)
+    return found, highest if by_modseq else 0
 
 
 async def find(session: Session, key: Key, chosen: dict[int, Sequence[int]]) -> tuple[array[int], int]:
@@ -72,41 +79,61 @@ def _chosen(session: Session, key: Key, saved: array[int] | None) -> dict[int, S
     return result
 
 
-def _to_save(found: array[int], returns: frozenset[str]) -> array[int]:
-    """RFC 5182 section 2.4: with MIN or MAX, and neither ALL nor COUNT, only those are saved."""
-    if returns & {"MIN", "MAX"} and not returns & {"ALL", "COUNT"} and found:
-        ends = {found[0]} if "MIN" in returns else set()
-        return array("I", sorted(ends | ({found[-1]} if "MAX" in returns else set())))
-    return found
+def _to_save(found: array[int], request: SearchRequest) -> array[int]:
+    """RFC 5182 section 2.4: with MIN or MAX, and neither ALL nor COUNT, only those are saved; RFC 9394 section 3.3:
+    likewise with PARTIAL. Ascending."""
+    returns = request.returns or frozenset()
+    some = set[int]()
+    if not returns & {"ALL", "COUNT"} and returns & {"MIN", "MAX", "PARTIAL"} and found:
+        some |= {found[0]} if "MIN" in returns else set()
+        some |= {found[-1]} if "MAX" in returns else set()
+        some |= set(request.partial.of(found)) if request.partial is not None else set()
+        return array("I", sorted(some))
+    return array("I", sorted(found))
 
 
-def _respond(session: Session, request: SearchRequest, numbers: Sequence[int], by_uid: bool, highest: int) -> None:
-    if request.returns is None and not session.rev2:
+def respond(
+    session: Session, request: SearchRequest, found: array[int], by_uid: bool, highest: int, name: bytes
+) -> None:
+    """`found` in the order asked for; `name` of the plain response, SEARCH or SORT."""
+    numbers = found if by_uid else array("I", map(session.mailbox.view.number_of, found))
+    if request.returns is None and (name != b"SEARCH" or not session.rev2):
         modseq = b" (MODSEQ %d)" % highest if highest and numbers else b""
-        session.untagged(b"SEARCH" + b"".join(b" %d" % number for number in numbers) + modseq)
+        session.untagged(name + b"".join(b" %d" % number for number in numbers) + modseq)
         return
     returns = request.returns if request.returns is not None else frozenset({"ALL"})
     if returns == {"SAVE"}:
         return
-    _respond_extended(session, returns, numbers, by_uid, highest)
-
-
-def _respond_extended(
-    session: Session, returns: frozenset[str], numbers: Sequence[int], by_uid: bool, highest: int
-) -> None:
-    """esearch-response = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)"""
+    is_sorted = name == b"SORT"
     items = [b'ESEARCH (TAG "%b")' % session.tag]  # no tag has a quote or backslash
     if by_uid:
         items.append(b"UID")
-    if numbers:
-        if "MIN" in returns:
-            items.append(b"MIN %d" % numbers[0])
-        if "MAX" in returns:
-            items.append(b"MAX %d" % numbers[-1])
-        if "ALL" in returns:
-            items.append(b"ALL " + write_numbers(numbers))
-    if "COUNT" in returns:
-        items.append(b"COUNT %d" % len(numbers))
+    items += _return_data(returns, request.partial, numbers, is_sorted)
     if highest and numbers:
         items.append(b"MODSEQ %d" % highest)
     session.untagged(b" ".join(items))
+
+
+def _return_data(
+    returns: frozenset[str], partial: Partial | None, numbers: array[int], is_sorted: bool
+) -> Iterator[bytes]:
+    """esearch-response = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)
+
+    RFC 5267 section 3.1: with SORT, MIN and MAX are the first and the last in its order."""
+    if numbers:
+        if "MIN" in returns:
+            yield b"MIN %d" % numbers[0]
+        if "MAX" in returns:
+            yield b"MAX %d" % numbers[-1]
+        if "ALL" in returns:
+            yield b"ALL " + _set(numbers, is_sorted)
+    if partial is not None:
+        some = partial.of(numbers)
+        yield b"PARTIAL (%b %b)" % (partial.written, _set(some, is_sorted) if some else b"NIL")
+    if "COUNT" in returns:
+        yield b"COUNT %d" % len(numbers)
+
+
+def _set(numbers: Sequence[int], is_sorted: bool) -> bytes:
+    """As a sequence set; in SORT's order none of it may be gathered."""
+    return b",".join(b"%d" % number for number in numbers) if is_sorted else write_numbers(numbers)

@@ -8,7 +8,7 @@ EMAILID and THREADID, RFC 8514's SAVEDBEFORE and its kin.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..search_keys import (
@@ -36,8 +36,25 @@ from .lexer import MAX_NESTING, BadCharset, ImapSyntaxError, Lexer
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _EMAIL_ID = re.compile(rb"M([0-9a-f]{32})")
 _THREAD_ID = re.compile(rb"T([1-9][0-9]{0,18})")
+_PARTIAL = re.compile(rb"(-?)([0-9]{1,10}):(-?)([0-9]{1,10})")
 CHARSETS = ("US-ASCII", "UTF-8")
-RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Results number `first` to `last`, counted from 1, from the end where `from_end`. `written`: as it was given."""
+
+    first: int
+    last: int
+    from_end: bool
+    written: bytes
+
+    def of(self, results: Sequence[int]) -> Sequence[int]:
+        if not self.from_end:
+            return results[self.first - 1 : self.last]
+        count = len(results)
+        return results[max(0, count - self.last) : max(0, count - self.first + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +63,13 @@ class SearchRequest:
 
     returns: frozenset[str] | None
     key: Key
+    partial: Partial | None = None
 
 
 def parse_search(lexer: Lexer) -> SearchRequest:
     """The arguments of SEARCH and UID SEARCH. Raises BadCharset besides ImapSyntaxError."""
     lexer.sp()
-    returns = _return_options(lexer) if _next_label(lexer) == "RETURN" else None
+    returns, partial = parse_return_options(lexer)
     if _next_label(lexer) == "CHARSET":
         lexer.label("CHARSET")
         if not lexer.charset_allowed:
@@ -61,7 +79,16 @@ def parse_search(lexer: Lexer) -> SearchRequest:
         lexer.sp()
     key = _keys(lexer, 0)
     lexer.end()
-    return SearchRequest(returns, key)
+    return SearchRequest(returns, key, partial)
+
+
+def parse_criteria(lexer: Lexer) -> Key:
+    """search-criteria = charset 1*(SP search-key): what SORT and THREAD end with (RFC 5256 section 5)."""
+    _check_charset(lexer.astring("a charset"))
+    lexer.sp()
+    key = _keys(lexer, 0)
+    lexer.end()
+    return key
 
 
 def _next_label(lexer: Lexer) -> str | None:
@@ -78,21 +105,40 @@ def _check_charset(name: bytes) -> None:
         raise BadCharset("Unknown charset")
 
 
-def _return_options(lexer: Lexer) -> frozenset[str]:
-    """search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" """
+def parse_return_options(lexer: Lexer) -> tuple[frozenset[str] | None, Partial | None]:
+    """search-return-opts = "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP
+
+    None where there are none. RFC 5267 section 4.4: PARTIAL is given once at most, and not with ALL."""
+    if _next_label(lexer) != "RETURN":
+        return None, None
     lexer.label("RETURN")
     lexer.sp()
     lexer.expect(b"(", "search return options")
     options: set[str] = set()
+    partial: Partial | None = None
     while not lexer.skip(b")"):
         if options:
             lexer.sp()
         option = lexer.label("a search return option")
-        if option not in RETURN_OPTIONS:
+        if option not in RETURN_OPTIONS or (option == "PARTIAL" and partial is not None):
             raise ImapSyntaxError("Unknown search return option")
+        if option == "PARTIAL":
+            lexer.sp()
+            partial = parse_partial(lexer)
         options.add(option)
     lexer.sp()
-    return frozenset(options or {"ALL"})
+    if partial is not None and "ALL" in options:
+        raise ImapSyntaxError("PARTIAL and ALL exclude each other")
+    return frozenset(options or {"ALL"}), partial
+
+
+def parse_partial(lexer: Lexer) -> Partial:
+    """partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number        (RFC 9394 section 4)"""
+    match = lexer.match(_PARTIAL, "a range of results")
+    first, last = sorted((int(match[2]), int(match[4])))
+    if bool(match[1]) != bool(match[3]) or not first or last >= 1 << 32:
+        raise ImapSyntaxError("Expected a range of results")
+    return Partial(first, last, bool(match[1]), match[0])
 
 
 def _keys(lexer: Lexer, depth: int) -> Key:
