@@ -1,4 +1,4 @@
-"""What message lists and the reader show: pages by key, single messages, search. Read-only, scoped to an owner.
+"""What message lists and the reader show: pages by key, single messages. Read-only, scoped to an owner.
 
 A list is in falling order of (internal date, place id) and is paged by that key, never by offset: the condition
 `internal_date <= x` next to the exact one lets the index `place_date` find the first row of a page at once.
@@ -6,23 +6,16 @@ A list is in falling order of (internal date, place id) and is paged by that key
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
-from mailservers.formats.mime import load_parts
-from mailservers.formats.text import message_texts
-from mailservers.models import Flag, Mailbox, MailboxMessage, Message
-from mailservers.store.content import read_messages
+from mailservers.models import Flag, MailboxMessage, Message
 from mailservers.store.removing import CHUNK
 
 PAGE = 50  # rows
-SEARCH_LIMIT = 200  # results
-SCANNED_MESSAGES = 300  # the newest ones in scope, whose whole text is searched
-SCANNED_OCTETS = 2 * 1024 * 1024  # a larger message is not scanned
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -199,110 +192,7 @@ def places_of_message_id(owner_id: int, message_id_field: str) -> list[tuple[int
     return list(places.values_list("mailbox_id", "uid")[:100])
 
 
-# ---------------------------------------------------------------- search
-
-
-@dataclass(frozen=True, slots=True)
-class SearchTerms:
-    """All of them must match. `words` are looked for in addresses, subject, preview and text."""
-
-    words: tuple[str, ...] = ()
-    senders: tuple[str, ...] = ()
-    recipients: tuple[str, ...] = ()
-    subjects: tuple[str, ...] = ()
-    marks: Marks = NO_MARKS
-    has_attachment: bool = False
-    since: date | None = None
-    before: date | None = None
-
-    def __bool__(self) -> bool:
-        return self != SearchTerms()
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """`is_cut`: there are more matches than SEARCH_LIMIT. `scanned`: messages whose whole text was searched;
-    `scope`: messages that could have been."""
-
-    rows: list[ListRow]
-    is_cut: bool
-    scanned: int
-    scope: int
-
-
-def search(owner_id: int, terms: SearchTerms, mailbox_ids: Iterable[int] | None = None) -> Found:
-    """Newest matches first, in all of the owner's mailboxes or some of them."""
-    scope = Mailbox.objects.filter(owner_id=owner_id)
-    if mailbox_ids is not None:
-        scope = scope.filter(id__in=list(mailbox_ids))
-    boxes = dict(scope.values_list("id", "messages"))
-    places = _with_marks(MailboxMessage.objects.filter(mailbox_id__in=list(boxes)), terms.marks)
-    places = places.filter(_operators(terms)).order_by("-internal_date", "-id")
-    by_columns = places.filter(*(_anywhere(word) for word in terms.words))
-    rows = _rows(by_columns[: SEARCH_LIMIT + 1])
-    scanned = 0
-    if terms.words and len(rows) <= SEARCH_LIMIT:
-        more, scanned = _scan(places, terms.words, {row.place_id for row in rows})
-        rows = sorted([*rows, *more], key=lambda row: (row.internal_date, row.place_id), reverse=True)
-    return Found(rows[:SEARCH_LIMIT], len(rows) > SEARCH_LIMIT, scanned, sum(boxes.values()))
-
-
-def _operators(terms: SearchTerms) -> Q:
-    condition = Q()
-    for text in terms.senders:
-        condition &= _contains("message__from_name", text) | _contains("message__from_address", text)
-    for text in terms.recipients:
-        condition &= _contains("message__to", text) | _contains("message__cc", text)
-    for text in terms.subjects:
-        condition &= _contains("message__subject", text)
-    if terms.has_attachment:
-        condition &= Q(message__has_attachment=True)
-    if terms.since:
-        condition &= Q(internal_date__gte=datetime.combine(terms.since, time(), UTC))
-    if terms.before:
-        condition &= Q(internal_date__lt=datetime.combine(terms.before, time(), UTC))
-    return condition
-
-
-_WORD_COLUMNS = (
-    "message__subject",
-    "message__from_name",
-    "message__from_address",
-    "message__to",
-    "message__cc",
-    "message__preview",
-)
-
-
-def _anywhere(word: str) -> Q:
-    condition = Q()
-    for column in _WORD_COLUMNS:
-        condition |= _contains(column, word)
-    return condition
-
-
-def _contains(column: str, text: str) -> Q:
-    """Without regard to case; SQLite folds only ASCII, so other text is looked for in its usual spellings."""
-    condition = Q(**{f"{column}__icontains": text})
-    if not text.isascii():
-        for spelling in {text.lower(), text.upper(), text.title(), text.capitalize()} - {text}:
-            condition |= Q(**{f"{column}__contains": spelling})
-    return condition
-
-
-def _scan(places: QuerySet[MailboxMessage], words: Sequence[str], known: set[int]) -> tuple[list[ListRow], int]:
-    """Rows among the newest ones whose whole text has the words; how many messages were looked through."""
-    newest = places.filter(message__size__lte=SCANNED_OCTETS)[:SCANNED_MESSAGES]
-    rows = [row for row in _rows(newest) if row.place_id not in known]
-    trees: dict[int, Any] = dict(
-        Message.objects.filter(id__in={row.message_id for row in rows}).values_list("id", "parts")
-    )
-    folded = [word.casefold() for word in words]
-    fits: set[int] = set()
-    for message_id, raw in read_messages(list(trees)):
-        row = next(row for row in rows if row.message_id == message_id)
-        listed = "\n".join((row.subject, row.from_name, row.from_address, row.to))
-        text = "\n".join((listed, *message_texts(raw, load_parts(bytes(trees[message_id]))))).casefold()
-        if all(word in text for word in folded):
-            fits.add(message_id)
-    return [row for row in rows if row.message_id in fits], len(rows) + len(known)
+def rows_in_order(place_ids: Sequence[int]) -> list[ListRow]:
+    """The rows of these places, in this order; those gone are missing."""
+    found = {row.place_id: row for row in _rows(MailboxMessage.objects.filter(pk__in=place_ids))}
+    return [found[pk] for pk in place_ids if pk in found]

@@ -191,7 +191,7 @@ def test_every_message_is_in_one_place_of_one_thread(algorithm: str) -> None:
                 (
                     dice.choice(ids),
                     " ".join(dice.choices(ids, k=dice.randint(0, 4))),
-                    dice.choice(["x", "Re: x", "y", ""]),
+                    dice.choice(subjects),
                 )
                 for _ in range(12)
             )

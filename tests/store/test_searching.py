@@ -75,8 +75,7 @@ def found(user: User, key: Key, narrowed: bool = True) -> list[int]:
 
 
 def everything(box: int) -> list[finding.Row]:
-    rows = finding._select(finding.ROW_COLUMNS, finding.EVERYTHING, "p.mailbox_id = %s", (box,), "p.uid")
-    return [finding._row(row) for row in rows]
+    return finding.select_rows(finding.EVERYTHING, "p.mailbox_id = %s", (box,), "p.uid")
 
 
 def test_narrowing_loses_nothing_and_adds_nothing(anna: User, monkeypatch: pytest.MonkeyPatch) -> None:

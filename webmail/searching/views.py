@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from mailservers.store import lists
+from mailservers.formats.search_keys import All
+from mailservers.store.searching.newest import SEARCH_LIMIT
+from mailservers.store.searching.newest import search as search_newest
 from webmail.access import MailRequest, mail_view, wants_part
-from webmail.folders.tree import folder_tree
+from webmail.folders.tree import FolderTree, folder_tree
 from webmail.listing.lines import line_of
 from webmail.searching.query import parse_query
+
+
+def _boxes(tree: FolderTree, names: Sequence[str]) -> list[int]:
+    """Folders named with `in:`, by whole name, last level or use; without any, all but Trash and Junk."""
+    if not names:
+        return [folder.id for folder in tree.folders if folder.use not in ("trash", "junk")]
+    wanted = {name.casefold() for name in names}
+    if wanted & {"anywhere", "all"}:
+        return [folder.id for folder in tree.folders]
+    return [
+        folder.id
+        for folder in tree.folders
+        if wanted & {folder.full_label.casefold(), folder.label.casefold(), folder.use or folder.box.name.casefold()}
+    ]
 
 
 @mail_view
@@ -26,9 +44,9 @@ def search(request: MailRequest) -> HttpResponse:
         scope = tree.by_id(int(request.GET["in"])) if request.GET["in"].isdecimal() else None
         if scope is None:
             raise Http404
-    terms = parse_query(query)
-    boxes = [scope.id] if scope else [folder.id for folder in tree.folders if folder.use not in ("trash", "junk")]
-    found = lists.search(request.user.pk, terms, boxes) if terms else None
+    asked = parse_query(query)
+    boxes = [scope.id] if scope else _boxes(tree, asked.folders)
+    found = search_newest(request.user.pk, asked.key or All(), boxes) if asked.key or asked.folders else None
     rows = found.rows if found else []
     context = {
         "tree": tree,
@@ -36,8 +54,8 @@ def search(request: MailRequest) -> HttpResponse:
         "scope": scope,
         "query": query,
         "found": found,
-        "limit": lists.SEARCH_LIMIT,
+        "limit": SEARCH_LIMIT,
+        "named": asked.folders,
         "lines": [line_of(row, tree.by_id(row.mailbox_id), show_folder=scope is None) for row in rows],
-        "has_words": bool(terms.words),
     }
     return render(request, "webmail/search.html", context)

@@ -50,13 +50,11 @@ def find_some(mailbox_id: int, key: Key, scope: Scope, after: int = 0) -> Page:
     """Matches in a mailbox with UIDs over `after`, ascending."""
     condition = narrow(key, scope) or Condition(EVERYTHING.sql, exact=False)
     if condition.exact:
-        rows = _select("p.uid, p.modseq", condition, "p.mailbox_id = %s AND p.uid > %s", (mailbox_id, after), "p.uid")
-        return Page([Match(*row) for row in rows], None)
-    rows = _select(
-        ROW_COLUMNS, condition, "p.mailbox_id = %s AND p.uid > %s", (mailbox_id, after), f"p.uid LIMIT {ROWS}"
-    )
-    found = judge_rows([_row(row) for row in rows], Judge(key, scope))
-    return Page([Match(row.uid, row.modseq) for row in found], rows[-1][2] if len(rows) == ROWS else None)
+        pairs = _select("p.uid, p.modseq", condition, "p.mailbox_id = %s AND p.uid > %s", (mailbox_id, after), "p.uid")
+        return Page([Match(*pair) for pair in pairs], None)
+    rows = select_rows(condition, "p.mailbox_id = %s AND p.uid > %s", (mailbox_id, after), f"p.uid LIMIT {ROWS}")
+    found = judge_rows(rows, Judge(key, scope))
+    return Page([Match(row.uid, row.modseq) for row in found], rows[-1].uid if len(rows) == ROWS else None)
 
 
 def judge_rows(rows: Sequence[Row], judge: Judge) -> list[Row]:
@@ -107,6 +105,10 @@ def _select(columns: str, condition: Condition, where: str, params: Sequence[Any
             [*params, *condition.params],
         )
         return cursor.fetchall()
+
+
+def select_rows(condition: Condition, where: str, params: Sequence[Any], order: str) -> list[Row]:
+    return [_row(values) for values in _select(ROW_COLUMNS, condition, where, params, order)]
 
 
 def _row(values: Sequence[Any]) -> Row:
