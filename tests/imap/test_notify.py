@@ -175,6 +175,7 @@ async def test_subscriptions(pair):
     # The list of the subscribed is looked at anew (section 6.4).
     await one.ok("NOTIFY SET (subscribed (MessageNew MessageExpunge SubscriptionChange))")
     await two.append("Lists/Lemonade", MESSAGE)
+    assert await one.ok("NOOP") == [b"OK NOOP completed"]
     await two.ok("SUBSCRIBE Lists/Lemonade")
     assert await one.until(rb"\* LIST") == b'* LIST (\\Subscribed \\HasNoChildren) "/" Lists/Lemonade\r\n'
     await two.append("Lists/Lemonade", MESSAGE)

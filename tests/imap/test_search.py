@@ -199,3 +199,17 @@ async def test_numbers_that_are_not_in_use_match_nothing(client):
     for command in ("SEARCH 1:*", "UID SEARCH 1:* NOT DELETED", "SEARCH *", "SEARCH 1"):
         assert await client.ok(command) == [b"* SEARCH", b"OK SEARCH completed"]
     assert await client.command("FETCH 1:* FLAGS") == [b"BAD No message has that number"]
+
+
+async def test_an_age_beside_what_has_to_be_read(client):
+    """The index cannot settle it, so the rows are judged one by one."""
+    await client.append("INBOX", b"Subject: x\r\n\r\nbody\r\n")
+    await client.append("INBOX", b"Subject: y\r\n\r\nbody\r\n", '"01-Jan-2020 00:00:00 +0000"')
+    await client.ok("SELECT INBOX")
+    for key, found in (
+        ("OR YOUNGER 600 HEADER X-None z", b" 1"),
+        ("OR OLDER 600 HEADER X-None z", b" 2"),
+        ("OR BEFORE 2-Jan-2020 HEADER X-None z", b" 2"),
+        ("OR SAVEDBEFORE 2-Jan-2020 HEADER X-None z", b""),
+    ):
+        assert (await client.ok(f"SEARCH {key}"))[0] == b"* SEARCH" + found

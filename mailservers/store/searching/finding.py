@@ -113,10 +113,12 @@ def select_rows(condition: Condition, where: str, params: Sequence[Any], order: 
 
 def _row(values: Sequence[Any]) -> Row:
     row = Row(*values)
-    if isinstance(row.internal_date, str):  # SQLite
+    if isinstance(row.internal_date, str) or row.internal_date.tzinfo is None:  # SQLite
         return row._replace(internal_date=_utc(row.internal_date), save_date=_utc(row.save_date))
     return row
 
 
 def _utc(value: Any) -> datetime:
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """SQLite gives text, or a moment without its zone where the column's type reached the driver."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC)
