@@ -58,6 +58,7 @@ class Row:
     sentence: str
     detail: str
     subject: str
+    reasons: tuple[dict[str, Any], ...] = ()  # of a checked message: name, weight, text
 
     def as_json(self) -> dict[str, Any]:
         local = timezone.localtime(self.at)
@@ -96,6 +97,7 @@ def row(event: Event | DeliveryEvent) -> Row:
         sentence=sentence.format(**words),
         detail=event.detail,
         subject=str(event.data.get("subject") or ""),
+        reasons=tuple(event.data.get("reasons") or ()),
     )
 
 

@@ -1,7 +1,7 @@
 """rspamd: another filter's opinion, asked over HTTP (RSPAMD_ADDRESS, `POST /checkv2`).
 
-Its score is scaled so that what it would mark as junk is junk here (`add header` is JUNK_SCORE); `reject` refuses, and
-`greylist` and `soft reject` have the message come again. When it cannot be asked, RSPAMD_REQUIRED decides.
+Its action counts, not its score: what it would mark as junk weighs JUNK_SCORE, `reject` refuses, `soft reject` has the
+message come again, and `greylist` makes it doubtful. When it cannot be asked, RSPAMD_REQUIRED decides.
 """
 
 from __future__ import annotations
@@ -95,8 +95,6 @@ def _request(address: str, facts: Facts) -> bytes:
         ("MTA-Name", settings.HOSTNAME),
         *(("Rcpt", recipient) for recipient in facts.recipients[:100]),
     ]
-    if facts.authentication is not None and facts.authentication.iprev.name:
-        fields.append(("Hostname", facts.authentication.iprev.name))
     lines = "".join(f"{name}: {_CONTROLS.sub(' ', value)}\r\n" for name, value in fields)
     return f"POST /checkv2 HTTP/1.1\r\n{lines}\r\n".encode("utf-8", "replace")
 

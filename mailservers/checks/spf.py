@@ -125,7 +125,12 @@ async def _redirect(query: _Query, domain: str, spec: DomainSpec, with_explanati
 def _may_have_record(domain: str) -> bool:
     """Section 4.3: several labels, none empty or too long. An address literal is none."""
     labels = domain.split(".")
-    return len(labels) > 1 and all(0 < len(label) <= 63 for label in labels) and len(domain) <= 253
+    return (
+        not domain.startswith("[")
+        and len(labels) > 1
+        and all(0 < len(label) <= 63 for label in labels)
+        and len(domain) <= 253
+    )
 
 
 async def _record(query: _Query, domain: str) -> SpfRecord | None:

@@ -20,6 +20,7 @@ from mailservers.store.events import Step
 from mailservers.store.transaction import Event
 from mailservers.store.verdicts import Verdict
 
+MAX_TEXT = 400  # characters of a refusal: with its codes it fits a reply line (RFC 5321 4.5.3.1.5)
 _FIELD = b"authentication-results"
 
 
@@ -27,7 +28,9 @@ class MessageRefused(Exception):
     """The checks say no. `refusal` is the reply."""
 
     def __init__(self, refusal: Refusal) -> None:
-        text = "".join(c if c.isprintable() else " " for c in refusal.text)
+        text = "".join(c if c.isprintable() else " " for c in refusal.text.encode("ascii", "replace").decode())[
+            :MAX_TEXT
+        ]
         super().__init__(text)
         self.refusal = refusal._replace(text=text)
 

@@ -249,6 +249,19 @@ class TestLog:
         assert "Waits to be sent to x@far.test." in page
         assert "Still waits for y@far.test" in page and "<b>Boats</b>" in page
 
+    def test_why_a_message_is_where_it_is(self, browser: Client) -> None:
+        """Reasons by name and weight; what strangers wrote into them is text."""
+        reasons = [
+            {"name": "spf.fail", "weight": 3.0, "text": "<i>forged.test</i> says fail"},
+            {"name": "dkim.pass", "weight": 0.0, "text": "signed by sender.test"},
+        ]
+        DeliveryEvent.objects.create(
+            at=timezone.now(), trace_id="t1", step=Step.CHECKED, outcome="ok", data={"reasons": reasons}
+        )
+        page = browser.get(reverse("console:trace", args=["t1"])).content.decode()
+        assert "spf.fail" in page and "<strong>+3</strong>" in page and "dkim.pass" in page and "<strong>+0" not in page
+        assert "&lt;i&gt;forged.test" in page and "<i>forged" not in page
+
     def test_filters_and_pages(self, browser: Client) -> None:
         now = timezone.now()
         DeliveryEvent.objects.bulk_create(
