@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Min
 from django.utils import timezone
 
@@ -94,6 +95,9 @@ def retry_now(tx: Transaction, recipient_ids: Sequence[int]) -> int:
     QueuedRecipient.objects.filter(id__in=[row.pk for row in rows], state=RecipientState.HELD).update(
         state=RecipientState.QUEUED
     )
+    held = {row.queued_id for row in rows if row.state == RecipientState.HELD}
+    lifetime = timedelta(seconds=settings.QUEUE_LIFETIME_S)  # begins now: nobody has tried yet
+    QueuedMessage.objects.filter(pk__in=held, expires_at__lt=tx.now + lifetime).update(expires_at=tx.now + lifetime)
     for row in rows:
         queued = row.queued
         tx.events.append(
