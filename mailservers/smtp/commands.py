@@ -26,6 +26,7 @@ from mailservers.formats.esmtp import NO_OPTIONS, NOTHING_ASKED, DsnRequest, Mai
 from mailservers.formats.smtp import PathCommand, SmtpSyntaxError, parse_helo_name, parse_mail, parse_rcpt
 from mailservers.formats.smtp_chunks import parse_bdat
 from mailservers.smtp import replies
+from mailservers.smtp.arrival import note_refusal
 from mailservers.smtp.authentication import do_auth
 from mailservers.smtp.defences import refusal_of_message
 from mailservers.smtp.offers import ehlo_lines, unknown_parameter
@@ -199,7 +200,7 @@ def _take(session: Session, address: str, resolution: Resolution, request: DsnRe
 def _refuse_recipient(session: Session, reply: Reply, address: str) -> None:
     assert session.envelope is not None
     session.reply(reply)
-    session.note_refusal(reply, session.envelope.trace_id, session.envelope.reverse_path, address)
+    note_refusal(session, reply, session.envelope.trace_id, session.envelope.reverse_path, address)
 
 
 def do_data(session: Session, rest: str) -> None:

@@ -17,30 +17,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from django.conf import settings
 
 from accounts.auth.door import Identity
-from mailservers.delivery.acceptance import accept
-from mailservers.delivery.authorship import check_authors, known_authors, read_authors
-from mailservers.delivery.checking import checked_event
 from mailservers.delivery.envelope import Envelope
-from mailservers.delivery.submission import complete
-from mailservers.formats.headers import header_end
 from mailservers.formats.smtp import SmtpSyntaxError, decode_line, split_command
 from mailservers.formats.smtp_chunks import ChunkReader
 from mailservers.formats.smtp_data import DataReader, Received, has_unsafe_line_end
 from mailservers.smtp import defences, replies
+from mailservers.smtp.arrival import Arrived, accept_arrived, note_message_refused, write_down
 from mailservers.smtp.commands import COMMANDS
 from mailservers.smtp.replies import Reply
 from mailservers.smtp.trace import ConnectionTrace
 from mailservers.smtp.wire import Mode, Role, Waiting, Wire
-from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
-from mailservers.store.events import Step
-from mailservers.store.spool import Content, Spool, header_of, with_header
-from mailservers.store.transaction import Event, Transaction
+from mailservers.store.spool import Content, Spool
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +42,6 @@ MAX_WAITING = 256 * 1024  # octets of pipelined input before reading is paused
 MAX_ERRORS = 20
 SPOOL_AT_ONCE = 256 * 1024  # octets, once a message is being spooled
 MAX_SWALLOW = 4  # times the size limit is read to the end of an oversized message, then the connection is cut
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A message that is there. `content` None: it was over the limit; an error: the disk did not take it."""
-
-    content: Content | StoreError | None
-    has_bare_line_end: bool
 
 
 class Session:
@@ -175,7 +159,7 @@ class Session:
         tls = self.wire.tls_description() if self.wire.is_tls else ""
         event = self.trace.ending(self.wire.peer_address, self.helo, tls)
         if event is not None:
-            _write_down(event)
+            write_down(event)
 
     def reply(self, reply: Reply) -> None:
         self.trace.replied(reply)
@@ -355,14 +339,14 @@ class Session:
             count = len(envelope.recipients) if self.role is Role.LMTP and chunks.is_last else 1
             for _ in range(count):
                 self.reply(replies.TOO_LARGE)
-            self._note_refused(envelope, replies.TOO_LARGE)
+            note_message_refused(self, envelope, replies.TOO_LARGE)
         elif not chunks.is_last:
             self.reply((250, "2.0.0", f"{chunks.chunk_size} octets received"))
         else:
             self.reset()
             content = chunks.content()
             bare = has_unsafe_line_end(content) and not envelope.options.is_binary
-            self._run(self._accept(envelope, Arrived(content, bare)))
+            self._run(accept_arrived(self, envelope, Arrived(content, bare)))
 
     def _take_data(self, data: bytes) -> None:
         assert self.data is not None
@@ -382,7 +366,7 @@ class Session:
         if spool is not None:
             self._run(self._accept_spooled(envelope, received, spool))
         else:
-            self._run(self._accept(envelope, Arrived(received.content, received.has_bare_line_end)))
+            self._run(accept_arrived(self, envelope, Arrived(received.content, received.has_bare_line_end)))
 
     async def _write_spool(self, pieces: list[bytes]) -> None:
         """Put what has come of a large message out of memory. When the disk refuses, that is the reply to its end."""
@@ -406,95 +390,4 @@ class Session:
                 content = await asyncio.to_thread(spool.finish, [received.content])
             except StoreError as error:
                 content = error
-        await self._accept(envelope, Arrived(content, received.has_bare_line_end))
-
-    async def _accept(self, envelope: Envelope, arrived: Arrived) -> None:
-        self.trace.is_told = True
-        if self.role is Role.LMTP:
-            await self._accept_each(envelope, arrived)
-            return
-        reply = await self._decide(envelope, arrived)
-        self.reply(reply)
-        if reply[0] >= 400:
-            self._note_refused(envelope, reply)
-
-    async def _accept_each(self, envelope: Envelope, arrived: Arrived) -> None:
-        """RFC 2033 4.2: a reply for each recipient, in their order. All at once, and each alone if that fails."""
-        recipients = envelope.recipients
-        answers = [await self._decide(envelope, arrived)] * len(recipients)
-        if answers[0][0] >= 400 and len(recipients) > 1 and arrived.content is not None:
-            alone = [replace(envelope, recipients=[recipient]) for recipient in recipients]
-            answers = [await self._decide(one, arrived) for one in alone]
-        for recipient, answer in zip(recipients, answers, strict=True):
-            self.reply(answer)
-            if answer[0] >= 400:
-                self.note_refusal(answer, envelope.trace_id, envelope.reverse_path, recipient.address)
-
-    def _note_refused(self, envelope: Envelope, reply: Reply) -> None:
-        checked = checked_event(envelope)
-        if checked is not None:
-            _write_down(checked)
-        self.note_refusal(reply, envelope.trace_id, envelope.reverse_path, envelope.some_recipients())
-
-    async def _decide(self, envelope: Envelope, arrived: Arrived) -> Reply:
-        content = arrived.content
-        if content is None:
-            return replies.TOO_LARGE
-        if arrived.has_bare_line_end:
-            return replies.BARE_LINE_END
-        try:
-            if isinstance(content, StoreError):
-                raise content
-            if envelope.sender_id is not None:
-                content = with_header(content, lambda octets: complete(octets, envelope.sender_login))
-                await _check_authors(envelope.sender_id, header_of(content))
-            await accept(envelope, content)
-        except Exception as error:
-            reply = replies.for_error(error)
-            if reply is None:
-                log.exception("accepting message %s failed", envelope.trace_id)
-            return reply or replies.TEMPORARY
-        return (250, "2.0.0", f"OK: message accepted as {envelope.trace_id}")
-
-    # ------------------------------------------------------------ events
-
-    def note_refusal(self, reply: Reply, trace_id: str, sender: str, recipient: str) -> None:
-        """Write the refusal down, without waiting for it."""
-        code, enhanced, text = reply
-        event = Event(
-            trace_id,
-            Step.REFUSED,
-            "permanent" if code >= 500 else "temporary",
-            sender,
-            recipient,
-            self.wire.peer_address,
-            f"{code} {enhanced} {text}",
-            {"connection": self.trace.id, "helo": self.helo},
-        )
-        self.trace.is_told = True
-        _write_down(event)
-
-
-async def _check_authors(user_id: int, content: bytes) -> None:
-    authors = read_authors(content[: header_end(content)])
-    if authors is not None and not known_authors(user_id, authors):
-        await store.read(check_authors, user_id, authors)
-
-
-_notes: set[asyncio.Task[None]] = set()
-
-
-def _write_down(event: Event) -> None:
-    note = asyncio.get_running_loop().create_task(store.call(_write_event, event))
-    _notes.add(note)
-    note.add_done_callback(_forget_note)
-
-
-def _forget_note(note: asyncio.Task[None]) -> None:
-    _notes.discard(note)
-    if not note.cancelled() and note.exception() is not None:
-        log.warning("a refusal was not written down: %s", note.exception())
-
-
-def _write_event(tx: Transaction, event: Event) -> None:
-    tx.events.append(event)
+        await accept_arrived(self, envelope, Arrived(content, received.has_bare_line_end))
