@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _ASCTIME = re.compile(rb"(\w{3}) +(\w{3}) +(\d{1,2}) +(\d{1,2}):(\d{2})(?::(\d{2}))?(?: +[A-Z+0-9-]+)? +(\d{4})")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -36,8 +35,11 @@ class MboxEntry:
 
 def write_entry(message: bytes, date: datetime) -> bytes:
     """A message with its separator, to be appended to an mbox file."""
-    body = message if _BARE.search(message) else message.replace(b"\r\n", b"\n")
-    body = _FROM.sub(rb">\1", body)
+    ends = message.count(b"\r\n")
+    is_clean = message.count(b"\n") == ends == message.count(b"\r")
+    body = message.replace(b"\r\n", b"\n") if is_clean else message
+    if b"From " in body:
+        body = _FROM.sub(rb">\1", body)
     end = b"\n" if body.endswith(b"\n") or not body else b"\n\n"
     return b"From MAILER-DAEMON %b\n%b%b" % (_asctime(date), body, end)
 

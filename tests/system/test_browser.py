@@ -20,6 +20,7 @@ PAGES = (
     "/mail/compose/",
     "/mail/search/?q=the",
     "/mail/folders/",
+    "/mail/deleted/",
     "/console/",
     "/console/users/",
     "/console/domains/",
