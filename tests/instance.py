@@ -33,6 +33,8 @@ class Instance:
     ports: dict[str, int] = field(default_factory=dict)
     accounts: list[dict[str, str]] = field(default_factory=list)
     admin_link: str = ""
+    program: str = "serve"
+    data: Path | None = None  # another instance's data directory
 
     def env(self) -> dict[str, str]:
         ports = {f"POSTROOM_{name}_PORT": str(self.ports.get(name.lower(), 0)) for name in PORTS}
@@ -45,7 +47,7 @@ class Instance:
         ready.unlink(missing_ok=True)
         log = open(self.directory / "serve.log", "ab")  # noqa: SIM115  # the process's own from here
         self.process = subprocess.Popen(
-            self.command("serve", "--ready-file", str(ready), *(["--demo"] if self.demo else [])),
+            self.command(self.program, "--ready-file", str(ready), *(["--demo"] if self.demo else [])),
             cwd=ROOT,
             env=self.env(),
             stdout=log,
@@ -58,12 +60,18 @@ class Instance:
                 raise AssertionError(f"the server did not start:\n{self.log()}")
             time.sleep(0.02)
         state: dict[str, Any] = json.loads(ready.read_text())
-        self.ports, self.accounts = state["ports"], state["accounts"] or self.accounts
-        self.admin_link = state["admin_link"] or ""
+        self.ports, self.accounts = state["ports"], state.get("accounts") or self.accounts
+        self.admin_link = state.get("admin_link") or ""
         return self
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, str(ROOT / "manage.py"), *words, "--data-dir", str(self.directory / "data")]
+        return [
+            sys.executable,
+            str(ROOT / "manage.py"),
+            *words,
+            "--data-dir",
+            str(self.data or self.directory / "data"),
+        ]
 
     def manage(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Another `manage.py` command on the same data directory."""

@@ -97,6 +97,7 @@ class Postgres:
     def kill(self) -> None:
         """SIGKILL to the server and all its processes at once."""
         assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)  # no more children: one left would wait for a dead one's locks
         pids = [self.process.pid, *_children(self.process.pid)]
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):

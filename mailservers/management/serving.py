@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import uvloop
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from mailservers.process import ServingProcess
 from mailservers.serving.listener import PortInUse
 
+MIGRATION_LOCK = 0x706F7374726F6F6D  # a number of ours: "postroom"
 Announce = Callable[[dict[str, Any]], None]
 
 
@@ -35,9 +38,23 @@ def lock_data_dir() -> IO[str] | None:
 
 
 def migrate() -> None:
-    """Bring every database up to date."""
+    """Bring every database up to date; on PostgreSQL one process at a time, however many start at once."""
     for alias in settings.DATABASES:
-        call_command("migrate", database=alias, verbosity=0, interactive=False)
+        with _alone(alias):
+            call_command("migrate", database=alias, verbosity=0, interactive=False)
+
+
+@contextlib.contextmanager
+def _alone(alias: str) -> Iterator[None]:
+    if connections[alias].vendor != "postgresql":  # SQLite: `lock_data_dir`
+        yield
+        return
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
 
 
 def run(parts: frozenset[str], announce: Announce, ready_file: str | None, extra: dict[str, Any]) -> None:

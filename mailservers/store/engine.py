@@ -150,7 +150,7 @@ class Store:
                 failure = classify(error, self._phase)
                 if self._phase is Phase.COMMITTING and connection.vendor == "sqlite":
                     _cover_failed_commit()
-                connection.close_if_unusable_or_obsolete()
+                _drop_broken_connection()
                 if turn < ATTEMPTS and failure in (Failure.CONFLICT, Failure.LOST):
                     time.sleep(random.uniform(0, 0.02 * turn))  # so that two that met do not meet again
                     continue
@@ -286,6 +286,14 @@ def _cover_failed_commit() -> None:
         log.info("the disk still fails")
 
 
+def _drop_broken_connection() -> None:
+    """The next statement makes a new one."""
+    try:
+        connection.close_if_unusable_or_obsolete()
+    except (DatabaseError, InterfaceError):  # it looks by connecting, and the server is still away
+        pass
+
+
 def _ends_transaction(error: Exception) -> bool:
     """Is the whole transaction gone, and not the operation alone that met the error?"""
     return connection.needs_rollback or is_conflict(error) or is_lost(error)
@@ -302,7 +310,7 @@ def read_here(query: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
             connection.close()  # the server was started anew: once more, on a new connection
             return query(*args, **kwargs)
     except (DatabaseError, InterfaceError) as error:
-        connection.close_if_unusable_or_obsolete()
+        _drop_broken_connection()
         raise as_store_error(error) from error
 
 
