@@ -21,6 +21,7 @@ from mailservers.formats.imap.fetch import parse_fetch
 from mailservers.formats.imap.lexer import Lexer
 from mailservers.formats.imap.listing import parse_list, parse_lsub, parse_status
 from mailservers.formats.imap.metadata import parse_getmetadata, parse_setmetadata
+from mailservers.formats.imap.multisearch import parse_multisearch
 from mailservers.formats.imap.notify import parse_notify
 from mailservers.formats.imap.quotas import parse_getquota, parse_setquota
 from mailservers.formats.imap.reader import Command
@@ -35,6 +36,7 @@ from mailservers.imap import (
     mailboxes,
     messages,
     metadata,
+    multisearching,
     notifying,
     quotas,
     searching,
@@ -115,6 +117,7 @@ _ROWS = (
     Row("MOVE", State.SELECTED, args.parse_copy, messages.move_command),
     Row("REPLACE", State.SELECTED, parse_replace, appending.replace_command),
     Row("UID EXPUNGE", State.SELECTED, args.parse_messages, messages.uid_expunge),
+    Row("ESEARCH", State.SIGNED_IN, parse_multisearch, multisearching.multisearch),
     Row("SORT", State.SELECTED, parse_sort, sorting.sort, expunge=False),
     Row("THREAD", State.SELECTED, parse_thread, sorting.thread_command, expunge=False),
     Row("UID SORT", State.SELECTED, parse_sort, _uid(sorting.sort, by_uid=True)),

@@ -146,6 +146,10 @@ async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -
     """FETCH and UID FETCH."""
     selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
+    if request.partial is not None:
+        if not by_uid:
+            raise Refusal("CLIENTBUG", "PARTIAL is for UID FETCH", "BAD")
+        uids = request.partial.of(uids)
     plan = Plan(request, by_uid and not session.uidonly)
     if request.vanished and not (by_uid and session.qresync):
         raise Refusal("CLIENTBUG", "VANISHED is for UID FETCH after ENABLE QRESYNC", "BAD")

@@ -47,18 +47,35 @@ async def carry_out(
 async def find(session: Session, key: Key, chosen: dict[int, Sequence[int]]) -> tuple[array[int], int]:
     """The UIDs of the view that match, ascending, and the highest mod-sequence among them."""
     selected = session.mailbox
-    scope = await store.read(scope_now, chosen, selected.first_recent)
+
+    async def progress(after: int) -> None:
+        await session.progress(bisect_right(selected.view.uids, after), len(selected.view))
+
+    return await find_in(selected.mailbox_id, key, chosen, selected.first_recent, selected.view.number_of, progress)
+
+
+async def find_in(
+    mailbox_id: int,
+    key: Key,
+    chosen: dict[int, Sequence[int]],
+    first_recent: int = 0,
+    is_known: Callable[[int], object] = bool,
+    progress: Callable[[int], Awaitable[None]] | None = None,
+) -> tuple[array[int], int]:
+    """The same for any mailbox. `is_known`: which UIDs count; `progress`: told how far it is, from time to time."""
+    scope = await store.read(scope_now, chosen, first_recent)
     found = array("I")
     highest = 0
     after: int | None = 0
     while after is not None:
-        page = await store.read(find_some, selected.mailbox_id, key, scope, after)
+        page = await store.read(find_some, mailbox_id, key, scope, after)
         for match in page.matches:
-            if selected.view.number_of(match.uid):
+            if is_known(match.uid):
                 found.append(match.uid)
                 highest = max(highest, match.modseq)
         after = page.after
-        await session.progress(bisect_right(selected.view.uids, after or 0), len(selected.view))
+        if progress is not None:
+            await progress(after or 0)
     return found, highest
 
 
@@ -101,11 +118,25 @@ def respond(
         modseq = b" (MODSEQ %d)" % highest if highest and numbers else b""
         session.untagged(name + b"".join(b" %d" % number for number in numbers) + modseq)
         return
+    correlator = b'TAG "%b"' % session.tag  # no tag has a quote or backslash
+    respond_extended(session, request, numbers, highest, correlator, by_uid=by_uid, is_sorted=name == b"SORT")
+
+
+def respond_extended(
+    session: Session,
+    request: SearchRequest,
+    numbers: array[int],
+    highest: int,
+    correlator: bytes,
+    *,
+    by_uid: bool,
+    is_sorted: bool = False,
+) -> None:
+    """esearch-response = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)"""
     returns = request.returns if request.returns is not None else frozenset({"ALL"})
     if returns == {"SAVE"}:
         return
-    is_sorted = name == b"SORT"
-    items = [b'ESEARCH (TAG "%b")' % session.tag]  # no tag has a quote or backslash
+    items = [b"ESEARCH (%b)" % correlator]
     if by_uid:
         items.append(b"UID")
     items += _return_data(returns, request.partial, numbers, is_sorted)
@@ -117,9 +148,7 @@ def respond(
 def _return_data(
     returns: frozenset[str], partial: Partial | None, numbers: array[int], is_sorted: bool
 ) -> Iterator[bytes]:
-    """esearch-response = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)
-
-    RFC 5267 section 3.1: with SORT, MIN and MAX are the first and the last in its order."""
+    """RFC 5267 section 3.1: with SORT, MIN and MAX are the first and the last in its order."""
     if numbers:
         if "MIN" in returns:
             yield b"MIN %d" % numbers[0]

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .lexer import MAX_NUMBER64, ImapSyntaxError, Lexer
+from .search import Partial as PartialRange
+from .search import parse_partial
 from .sequences import SequenceSet
 from .writer import astring
 
@@ -70,6 +72,7 @@ class FetchRequest:
     items: tuple[FetchItem, ...]
     changed_since: int | None = None
     vanished: bool = False
+    partial: PartialRange | None = None  # RFC 9394: only these of the messages
 
 
 _FAST = (Attribute("FLAGS"), Attribute("INTERNALDATE"), Attribute("RFC822.SIZE"))
@@ -106,9 +109,9 @@ def parse_fetch(lexer: Lexer) -> FetchRequest:
     messages = lexer.sequence_set()
     lexer.sp()
     items = _items(lexer)
-    changed_since, vanished = _modifiers(lexer) if lexer.peek() == b" " else (None, False)
+    changed_since, vanished, partial = _modifiers(lexer) if lexer.peek() == b" " else (None, False, None)
     lexer.end()
-    return FetchRequest(messages, items, changed_since, vanished)
+    return FetchRequest(messages, items, changed_since, vanished, partial)
 
 
 def _items(lexer: Lexer) -> tuple[FetchItem, ...]:
@@ -266,11 +269,12 @@ def _origin(partial: Partial | None) -> bytes:
     return b"<%d>" % partial[0] if partial else b""
 
 
-def _modifiers(lexer: Lexer) -> tuple[int | None, bool]:
-    """fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")": CHANGEDSINCE n, VANISHED."""
+def _modifiers(lexer: Lexer) -> tuple[int | None, bool, PartialRange | None]:
+    """fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")": CHANGEDSINCE n, VANISHED, PARTIAL range."""
     lexer.sp()
     lexer.expect(b"(", "FETCH modifiers")
     changed_since: int | None = None
+    partial: PartialRange | None = None
     vanished = closed = False
     while not closed:
         name = lexer.label("a FETCH modifier")
@@ -279,6 +283,9 @@ def _modifiers(lexer: Lexer) -> tuple[int | None, bool]:
             changed_since = lexer.number64()
         elif name == "VANISHED" and not vanished:
             vanished = True
+        elif name == "PARTIAL" and partial is None:
+            lexer.sp()
+            partial = parse_partial(lexer)
         else:
             raise ImapSyntaxError("Unknown FETCH modifier")
         closed = lexer.skip(b")")
@@ -286,4 +293,4 @@ def _modifiers(lexer: Lexer) -> tuple[int | None, bool]:
             lexer.sp()
     if vanished and changed_since is None:
         raise ImapSyntaxError("VANISHED needs CHANGEDSINCE")
-    return changed_since, vanished
+    return changed_since, vanished, partial

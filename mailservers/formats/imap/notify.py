@@ -83,7 +83,7 @@ def _group(lexer: Lexer) -> EventGroup:
     names: tuple[str, ...] = ()
     if kind in _WITH_NAMES:
         lexer.sp()
-        names = _names(lexer)
+        names = parse_names(lexer)
     elif kind not in _PLAIN and kind not in _SELECTED:
         raise ImapSyntaxError("Unknown mailbox filter")
     lexer.sp()
@@ -93,7 +93,7 @@ def _group(lexer: Lexer) -> EventGroup:
     return EventGroup(kind, names, events, items or ())
 
 
-def _names(lexer: Lexer) -> tuple[str, ...]:
+def parse_names(lexer: Lexer) -> tuple[str, ...]:
     if not lexer.skip(b"("):
         return (lexer.mailbox(),)
     names = [lexer.mailbox()]

@@ -8,7 +8,8 @@ EMAILID and THREADID, RFC 8514's SAVEDBEFORE and its kin.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..search_keys import (
@@ -50,7 +51,7 @@ class Partial:
     from_end: bool
     written: bytes
 
-    def of(self, results: Sequence[int]) -> Sequence[int]:
+    def of(self, results: "array[int]") -> "array[int]":
         if not self.from_end:
             return results[self.first - 1 : self.last]
         count = len(results)
@@ -70,7 +71,12 @@ def parse_search(lexer: Lexer) -> SearchRequest:
     """The arguments of SEARCH and UID SEARCH. Raises BadCharset besides ImapSyntaxError."""
     lexer.sp()
     returns, partial = parse_return_options(lexer)
-    if _next_label(lexer) == "CHARSET":
+    return SearchRequest(returns, parse_program(lexer), partial)
+
+
+def parse_program(lexer: Lexer) -> Key:
+    """search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)"""
+    if next_label(lexer) == "CHARSET":
         lexer.label("CHARSET")
         if not lexer.charset_allowed:
             raise ImapSyntaxError("No charset may be named after ENABLE UTF8=ACCEPT")
@@ -79,7 +85,7 @@ def parse_search(lexer: Lexer) -> SearchRequest:
         lexer.sp()
     key = _keys(lexer, 0)
     lexer.end()
-    return SearchRequest(returns, key, partial)
+    return key
 
 
 def parse_criteria(lexer: Lexer) -> Key:
@@ -91,7 +97,7 @@ def parse_criteria(lexer: Lexer) -> Key:
     return key
 
 
-def _next_label(lexer: Lexer) -> str | None:
+def next_label(lexer: Lexer) -> str | None:
     if not lexer.peek().isalpha():
         return None
     start = lexer.pos
@@ -109,7 +115,7 @@ def parse_return_options(lexer: Lexer) -> tuple[frozenset[str] | None, Partial |
     """search-return-opts = "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP
 
     None where there are none. RFC 5267 section 4.4: PARTIAL is given once at most, and not with ALL."""
-    if _next_label(lexer) != "RETURN":
+    if next_label(lexer) != "RETURN":
         return None, None
     lexer.label("RETURN")
     lexer.sp()
