@@ -1,6 +1,6 @@
 """The full-text index: which contents can hold a text. It narrows; it never decides.
 
-SQLite: one FTS5 table of trigrams, without positions and without the text itself (some 20 % of the text's size).
+SQLite: one FTS5 table of trigrams, without positions and without the text itself (docs/decisions/0007).
 Asking for a text asks for all its trigrams, so a few contents too many may come, never one too few. PostgreSQL: none
 yet, and everything is looked through; `condition` says None.
 """
