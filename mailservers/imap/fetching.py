@@ -8,10 +8,13 @@ the next is read.
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from django.conf import settings
 
 from mailservers.formats import mime
 from mailservers.formats.dates import format_internal_date
@@ -34,10 +37,12 @@ from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import tell_vanished
 from mailservers.imap.session import Selected, Session, flags_text
 from mailservers.models import Flag
-from mailservers.store.content import read_halves, read_headers, read_messages
+from mailservers.store.content import MessageStream, open_message, read_halves, read_headers, read_messages
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, FlagRow, store_flags
 from mailservers.store.queries import fetch_rows
+
+log = logging.getLogger(__name__)
 
 ROWS = 500  # messages read at once
 PREVIEW_CHARACTERS = 200  # RFC 8970 section 3.3
@@ -187,6 +192,11 @@ async def _answer(session: Session, plan: Plan, uids: array[int], changed_since:
             await session.flush()
             continue
         while rows:
+            if plan.content.whole_only and rows[0][plan.content.size_at] > settings.STREAM_OVER:
+                await _respond_in_chunks(session, plan, plan.content, rows[0], marked.get(rows[0][_UID]))
+                rows = rows[1:]
+                values = await store.read(_contents, plan.content, rows) if rows else []
+                continue
             for row, contents in zip(rows, values, strict=False):
                 unknown_encoding |= _respond(session, plan, row, marked.get(row[_UID]), contents)
             await session.flush()
@@ -236,11 +246,49 @@ def _respond_to_all(session: Session, plan: Plan, rows: Sequence[Row]) -> None:
 
 def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, contents: Sequence[Octets | None]) -> bool:
     """Queue one FETCH response; True where a part could not be decoded."""
-    selected = session.mailbox
-    uid = row[_UID]
-    number = selected.view.number_of(uid)
+    number = session.mailbox.view.number_of(row[_UID])
     if not number:
         return False
+    items = _marks_and_columns(session, plan, row, marked)
+    session.message_data(number, row[_UID], items, [value for value in contents if value is not None])
+    return any(value is None for value in contents)
+
+
+async def _respond_in_chunks(session: Session, plan: Plan, content: Content, row: Row, marked: FlagRow | None) -> None:
+    """Send one FETCH response with a large message in it, which is never whole in memory."""
+    number = session.mailbox.view.number_of(row[_UID])
+    if not number:
+        return
+    items = _marks_and_columns(session, plan, row, marked)
+    streams = [await store.read(open_message, row[content.id_at]) for _ in content.items]
+    if None in streams:
+        nothing = [_whole(item, None) for item in content.items]
+        session.message_data(number, row[_UID], items, nothing)
+        return
+    session.raw(session.message_start(number, row[_UID]) + b" ".join(items))
+    for n, (item, stream) in enumerate(zip(content.items, streams, strict=True)):
+        assert isinstance(item, BodySection)
+        assert stream is not None
+        session.raw((b" " if n or items else b"") + item.label + b" {%d}\r\n" % row[content.size_at])
+        while chunk := await _next_chunk(stream):
+            session.raw(chunk)
+            await session.flush()
+    session.raw(b")\r\n")
+    await session.flush()
+
+
+async def _next_chunk(stream: MessageStream) -> bytes:
+    """In the middle of a literal nothing can be said: when it cannot be read, the connection ends."""
+    try:
+        return await store.read(stream.read)
+    except Exception:
+        log.exception("message %d cannot be read to its end", stream.message_id)
+        raise ConnectionResetError from None
+
+
+def _marks_and_columns(session: Session, plan: Plan, row: Row, marked: FlagRow | None) -> list[bytes]:
+    selected = session.mailbox
+    uid = row[_UID]
     # RFC 7162 section 3.2.4: marks that this FETCH made are told as all others are.
     items = [b"UID %d" % uid] if plan.with_uid or (marked is not None and session.tells_uids) else []
     flags, keywords, modseq = (
@@ -256,8 +304,7 @@ def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, con
         items.append(b"MODSEQ (%d)" % modseq)
     if plan.values:
         items.append(plan.columns_text(row))
-    session.message_data(number, uid, items, [value for value in contents if value is not None])
-    return any(value is None for value in contents)
+    return items
 
 
 # ------------------------------------------------------------------ in a reader thread
@@ -282,6 +329,8 @@ def _contents(content: Content, rows: Sequence[Row]) -> list[list[Octets | None]
         octets += row[content.size_at]
         taken += 1
     group = rows[:taken]
+    if content.whole_only and octets > settings.STREAM_OVER and taken == 1:
+        return [[]]  # it is read as it is sent
     ids = [row[content.id_at] for row in group]
     if content.whole_only:
         halves = {pk: (header, body) for pk, header, body in read_halves(ids)}

@@ -470,7 +470,7 @@ class Session:
     ) -> None:
         """``* n FETCH (...)``, or for a client that knows no message numbers ``* uid UIDFETCH (...)``.
         ``more`` are further items, in pieces where they are large."""
-        head = b"* %d UIDFETCH (" % uid if self.uidonly else b"* %d FETCH (" % number
+        head = self.message_start(number, uid)
         text = b" ".join(items)
         if not more:
             self._out.append(b"%b%b)\r\n" % (head, text))
@@ -484,6 +484,9 @@ class Session:
             else:
                 self._out.append(item)
         self._out.append(b")\r\n")
+
+    def message_start(self, number: int, uid: int) -> bytes:
+        return b"* %d UIDFETCH (" % uid if self.uidonly else b"* %d FETCH (" % number
 
     def learn_keywords(self, keywords: str) -> None:
         """Before a keyword is sent that the client has not been told of, tell it (RFC 9051 section 7.3.5)."""

@@ -87,9 +87,45 @@ def send(server: Instance, seed: int) -> None:
         assert reply.startswith(b"250"), reply
 
 
-def test_ten_at_once_come_in_without_being_in_memory(server: Instance) -> None:
+def digest(seed: int) -> str:
+    whole = hashlib.sha256()
+    for block in lines(seed):
+        whole.update(block)
+    return whole.hexdigest()
+
+
+def fetch(server: Instance, number: int) -> str:
+    """The digest of a message's octets behind its trace fields."""
+    with socket.create_connection(("127.0.0.1", server.ports["imap"]), timeout=300) as sock:
+        replies = sock.makefile("rb", buffering=1024 * 1024)
+        sock.sendall(b'a LOGIN %b "%b"\r\nb EXAMINE INBOX\r\n' % (LOGIN.encode(), PASSWORD.encode()))
+        while not replies.readline().startswith(b"b OK"):
+            pass
+        sock.sendall(b"c FETCH %d BODY.PEEK[]\r\n" % number)
+        left = int(replies.readline().split(b"{")[1].split(b"}")[0])
+        while (line := replies.readline()) != b"From: a@far.test\r\n":
+            left -= len(line)
+        whole = hashlib.sha256(line)
+        left -= len(line)
+        while left:
+            block = replies.read(min(left, 1024 * 1024))
+            assert block
+            whole.update(block)
+            left -= len(block)
+        assert replies.readline() == b")\r\n"
+        assert replies.readline().startswith(b"c OK")
+        return whole.hexdigest()
+
+
+def test_ten_at_once_come_in_and_go_out_without_being_in_memory(server: Instance) -> None:
     assert server.process is not None
-    with Watch(server.process.pid) as watch, ThreadPoolExecutor(CONNECTIONS) as pool:
+    with Watch(server.process.pid) as coming, ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(lambda seed: send(server, seed), range(CONNECTIONS)))
-    print(f"resident memory grew by {watch.growth / 1e6:.1f} MB")
-    assert watch.growth < ALLOWED
+    with Watch(server.process.pid) as going, ThreadPoolExecutor(CONNECTIONS) as pool:
+        fetched = set(pool.map(lambda number: fetch(server, number), range(2, CONNECTIONS + 2)))
+    print(
+        f"resident memory grew by {coming.growth / 1e6:.1f} MB, in all by {(going.highest - coming.before) / 1e6:.1f} MB"
+    )
+    assert fetched == {digest(seed) for seed in range(CONNECTIONS)}
+    assert coming.growth < ALLOWED
+    assert going.highest - coming.before < ALLOWED
