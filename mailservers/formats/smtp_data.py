@@ -42,6 +42,7 @@ class DataReader:
         self._carry = b"\r\n"  # octets not decided on; these, so that "." CRLF at the very start is an end, too
         self._has_begun = False
         self._is_bare = False
+        self._line = b""  # the line that the last piece ends in: what octets it has if they are dots and NULs, else "x"
         self.held = 0  # octets of content not taken
         self.swallowed = 0  # octets thrown away: the message is over the limit, or nobody wants it
 
@@ -79,13 +80,12 @@ class DataReader:
 
     def _keep(self, piece: bytes, is_plain: bool) -> None:
         """`is_plain`: no CR in it is bare, and no line begins with a dot."""
+        self._look_for_dots(piece)
         if is_plain:
             self._is_bare = self._is_bare or _BARE_LF.search(piece) is not None
         else:
-            self._is_bare = self._is_bare or has_unsafe_line_end(piece)
+            self._is_bare = self._is_bare or _has_bare(piece)
             piece = piece.replace(b"\r\n.", b"\r\n")
-        if is_plain and b"\0" in piece:
-            self._is_bare = self._is_bare or has_unsafe_line_end(piece)
         if not self._has_begun and piece:
             self._has_begun = True
             piece = piece[2:]
@@ -96,6 +96,16 @@ class DataReader:
         elif piece:
             self._pieces.append(piece)
             self.held += len(piece)
+
+    def _look_for_dots(self, piece: bytes) -> None:
+        """Lines of dots and NULs, however they are cut: `_line` stands for what there is of the last one."""
+        if b"\0" in piece or b"\0" in self._line:
+            piece = self._line + piece
+            self._is_bare = self._is_bare or _NUL_DOTS.search(piece, 0, piece.rfind(b"\n") + 1) is not None
+        else:
+            piece = self._line + piece[max(piece.rfind(b"\n"), 0) :]
+        last = piece[piece.rfind(b"\n") + 1 :]
+        self._line = b"x" if last.strip(b".\0") else bytes(sorted(set(last)))
 
 
 def _undecided(window: bytes) -> int:
@@ -111,7 +121,9 @@ def _line_start(window: bytes, cut: int) -> int:
 
 def has_unsafe_line_end(content: bytes) -> bool:
     """Is there a CR or LF that is not of a CRLF, or a line of dots and NULs, where a careless host may end the data?"""
+    return _has_bare(content) or (b"\0" in content and _NUL_DOTS.search(content) is not None)
+
+
+def _has_bare(content: bytes) -> bool:
     pairs = content.count(b"\r\n")
-    if content.count(b"\n") != pairs or content.count(b"\r") != pairs:
-        return True
-    return b"\0" in content and _NUL_DOTS.search(content) is not None
+    return content.count(b"\n") != pairs or content.count(b"\r") != pairs

@@ -38,6 +38,7 @@ def _in_chunks(wire: bytes, cuts: list[int], *, takes: bool) -> Received:
 @example(b".\r\n", [], False)
 @example(b"a\r\n..\0\r\n.\r\n", [1, 4, 5, 6, 7], True)
 @example(b"a\n.\n\r\n.\r\n", [3], True)
+@example(b"\0\r\n\r\nxyz.\0\r\n.\r\nQUIT\r\n", [3, 8], False)
 def test_any_chunking_gives_the_same(wire: bytes, cuts: list[int], takes: bool) -> None:
     known, found = _plainly(wire), _in_chunks(wire, cuts, takes=takes)
     assert found.rest == known.rest
