@@ -219,11 +219,14 @@ class Person:
             try:
                 imap.login(self.login, PASSWORD)
                 imap.enable("CONDSTORE")
-                imap.select("INBOX")
+                status, data = imap.select("INBOX")
             except imaplib.IMAP4.abort:
                 raise
             except imaplib.IMAP4.error as error:
                 raise Refused(error) from None
+            if status != "OK":  # the database is away just now
+                imap.shutdown()
+                raise Refused(data)
             self._imap = imap
         return self._imap
 

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 
 from accounts.models import User
@@ -117,6 +118,8 @@ def _end_other_sessions() -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
+    # asgiref's one thread outlives this test, and other tests ask on it: it needs a new connection.
+    SyncToAsync.single_thread_executor.submit(connection.close).result()
 
 
 def _wait_for_a_waiting_session() -> None:
