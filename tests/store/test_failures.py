@@ -119,7 +119,7 @@ def _end_other_sessions() -> None:
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
     # asgiref's one thread outlives this test, and other tests ask on it: it needs a new connection.
-    SyncToAsync.single_thread_executor.submit(connection.close).result()
+    SyncToAsync.single_thread_executor.submit(lambda: connection.close()).result()  # resolved there
 
 
 def _wait_for_a_waiting_session() -> None:
