@@ -78,6 +78,20 @@ class Mailbox(models.Model):
         constraints = (models.UniqueConstraint(fields=("owner", "name"), name="mailbox_name_once"),)
 
 
+class AclEntry(models.Model):
+    """Who else may do what with a mailbox (RFC 4314, `mailservers.store.access`)."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="acl")
+    identifier = models.CharField(max_length=321, db_index=True)  # a login, a group's address, or "anyone"
+    is_negative = models.BooleanField(default=False)  # takes rights away
+    rights = models.CharField(max_length=20)  # of "lrswipkxtea"
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("mailbox", "identifier", "is_negative"), name="acl_identifier_once"),
+        )
+
+
 class Annotation(models.Model):
     """IMAP METADATA (`mailservers.store.annotations`): of a mailbox or the server, a user's or everybody's."""
 

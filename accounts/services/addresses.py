@@ -13,6 +13,7 @@ from accounts.services import audit, names
 from accounts.services.errors import InvalidValue, NotFound, StillInUse
 from accounts.services.users import must_be_free
 from mailservers.delivery import routing
+from mailservers.models import AclEntry
 from mailservers.store.transaction import Transaction
 
 MAX_TARGETS = 1000  # of one address
@@ -58,6 +59,7 @@ def delete_address(tx: Transaction, address_id: int, *, actor: str) -> None:
     if pointer is not None:
         raise StillInUse(f"{pointer.address.address} leads to {row.address}: change it first.")
     led_to = targets_of(row)
+    AclEntry.objects.filter(identifier=row.address).delete()
     row.delete()
     audit.record(actor, "address.delete", row.address, targets=led_to)
     tx.after_commit.append(routing.forget)

@@ -12,7 +12,7 @@ from accounts.services import audit
 from accounts.services.errors import NotAllowed
 from accounts.services.users import get_user, lock_out, must_leave_an_admin
 from mailservers.delivery import routing
-from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription
+from mailservers.models import AclEntry, Expunged, Mailbox, MailboxMessage, Subscription
 from mailservers.store.engine import store
 from mailservers.store.quota import release_owner
 from mailservers.store.removing import forget_messages
@@ -62,6 +62,7 @@ def end_removal(tx: Transaction, user_id: int) -> None:
     expunged._raw_delete(expunged.db)  # nothing refers to these rows; the plain delete would load each
     Mailbox.objects.filter(owner_id=user_id).delete()
     Subscription.objects.filter(owner_id=user_id).delete()
+    AclEntry.objects.filter(identifier__in=User.objects.filter(pk=user_id).values("login")).delete()
     aliases = list(AddressTarget.objects.filter(user_id=user_id).values_list("address_id", flat=True))
     AddressTarget.objects.filter(user_id=user_id).delete()
     remove_empty_addresses(aliases)
@@ -75,6 +76,7 @@ def remove_empty_addresses(address_ids: list[int]) -> None:
     while address_ids:
         empty = list(Address.objects.filter(pk__in=address_ids, targets=None).values_list("address", flat=True))
         pointers = AddressTarget.objects.filter(remote__in=empty)
+        AclEntry.objects.filter(identifier__in=empty).delete()
         Address.objects.filter(address__in=empty).delete()
         address_ids = list(pointers.values_list("address_id", flat=True))
         pointers.delete()

@@ -17,6 +17,7 @@ from mailservers.formats.sasl import text as sasl_text
 from mailservers.imap.metadata import watch
 from mailservers.imap.replies import Disconnect, Refusal, Reply
 from mailservers.imap.session import Session
+from mailservers.store.access import SHARED
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,9 @@ CAPABILITIES = (
     "NOTIFY",
     "UTF8=ACCEPT",
     "METADATA",
+    "ACL",
+    "RIGHTS=kxte",
+    "LIST-MYRIGHTS",
 )
 
 
@@ -261,8 +265,8 @@ async def identify(session: Session, fields: tuple[tuple[str, str | None], ...])
 
 
 async def namespace(session: Session, _request: None) -> None:
-    """RFC 9051 section 6.3.10: one personal namespace."""
-    session.untagged(b'NAMESPACE (("" "/")) NIL NIL')
+    """RFC 9051 section 6.3.10: one personal namespace, and one of what others share."""
+    session.untagged(b'NAMESPACE (("" "/")) (("%b/" "/")) NIL' % SHARED.encode())
 
 
 async def idle(session: Session, _request: None) -> None:

@@ -20,6 +20,8 @@ from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.messages import chosen_uids, highest_modseq, require_writable, split_flags
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
+from mailservers.imap.sharing import may_change, permitted
+from mailservers.store.access import Access
 from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMessage
@@ -33,9 +35,9 @@ Prepared = tuple[NewMessage, int, tuple[str, ...], datetime | None]
 async def append_command(session: Session, request: AppendRequest) -> Reply:
     """APPEND: one message or several (MULTIAPPEND), from literals or from parts (CATENATE)."""
     target = await target_mailbox(session, request.mailbox)
-    messages = [await _prepare(session, message) for message in request.messages]
-    placed = await store.call(append, Append(session.user_id, target.id, messages))
-    session.made(target.id, [place.uid for place in placed], len(placed))
+    messages = [await _prepare(session, message, target) for message in request.messages]
+    placed = await store.call(append, Append(target.row.owner_id, target.row.id, messages))
+    session.made(target.row.id, [place.uid for place in placed], len(placed))
     return Reply("APPEND completed", _appenduid(placed))
 
 
@@ -45,15 +47,15 @@ async def replace_command(session: Session, request: ReplaceRequest, by_uid: boo
     uids = chosen_uids(session, request.message, by_uid)
     if not uids:
         raise Refusal("NONEXISTENT", "The message to be replaced does not exist")
-    require_writable(session)
+    require_writable(session, "te")
     target = await target_mailbox(session, request.mailbox)
-    message = await _prepare(session, request.replacement)
-    new = Append(session.user_id, target.id, [message])
+    message = await _prepare(session, request.replacement, target)
+    new = Append(target.row.owner_id, target.row.id, [message])
     try:
         placed = await store.call(replace, selected.owner_id, selected.mailbox_id, uids[0], new)
     except NoSuchMessage as error:
         raise Refusal("EXPUNGEISSUED", "The message to be replaced no longer exists") from error
-    session.made(target.id, [placed.uid], 1)
+    session.made(target.row.id, [placed.uid], 1)
     session.untagged(b"OK [%b] Replacement message ready" % _appenduid([placed]))
     await session.announce(expunge=True, ask=True, own=True)
     return Reply("REPLACE completed", highest_modseq(session))
@@ -64,7 +66,7 @@ def _appenduid(placed: Sequence[Placed]) -> bytes:
     return b"APPENDUID %d %b" % (placed[0].uid_validity, write_numbers_in_order(place.uid for place in placed))
 
 
-async def _prepare(session: Session, message: AppendMessage) -> Prepared:
+async def _prepare(session: Session, message: AppendMessage, target: Access) -> Prepared:
     """Raises a Refusal.
 
     Deviation: RFC 6855 section 4 refuses header fields with octets over 127 from a client that has not enabled
@@ -80,7 +82,7 @@ async def _prepare(session: Session, message: AppendMessage) -> Prepared:
             octets = await store.read(without_nul, octets) if b"\0" in octets else octets
         except NotEncodable as error:
             raise Refusal("UNKNOWN-CTE", "NUL outside of a part's body") from error
-    flags, keywords = split_flags(message.flags)
+    flags, keywords = permitted(may_change(target.rights), *split_flags(message.flags))
     return await prepare_async(octets), flags, keywords, message.internal_date
 
 

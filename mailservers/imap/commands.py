@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from mailservers.formats.imap import arguments as args
+from mailservers.formats.imap.acl import parse_identifier, parse_setacl
 from mailservers.formats.imap.appending import parse_append, parse_replace
 from mailservers.formats.imap.fetch import parse_fetch
 from mailservers.formats.imap.lexer import Lexer
@@ -40,6 +41,7 @@ from mailservers.imap import (
     notifying,
     quotas,
     searching,
+    sharing,
     sorting,
 )
 from mailservers.imap.notifying import announce_all
@@ -101,6 +103,11 @@ _ROWS = (
     Row("LSUB", State.SIGNED_IN, parse_lsub, listing.lsub),
     Row("STATUS", State.SIGNED_IN, parse_status, listing.status),
     Row("APPEND", State.SIGNED_IN, parse_append, appending.append_command),
+    Row("GETACL", State.SIGNED_IN, args.parse_mailbox, sharing.getacl),
+    Row("SETACL", State.SIGNED_IN, parse_setacl, sharing.setacl),
+    Row("DELETEACL", State.SIGNED_IN, parse_identifier, sharing.deleteacl),
+    Row("LISTRIGHTS", State.SIGNED_IN, parse_identifier, sharing.listrights),
+    Row("MYRIGHTS", State.SIGNED_IN, args.parse_mailbox, sharing.myrights),
     Row("GETMETADATA", State.SIGNED_IN, parse_getmetadata, metadata.getmetadata),
     Row("SETMETADATA", State.SIGNED_IN, parse_setmetadata, metadata.setmetadata),
     Row("GETQUOTA", State.SIGNED_IN, parse_getquota, quotas.getquota),

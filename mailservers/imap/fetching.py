@@ -186,7 +186,7 @@ async def _answer(session: Session, plan: Plan, uids: array[int], changed_since:
         chunk = uids[start : start + ROWS]
         rows, values = await store.read(_read, selected.mailbox_id, chunk, plan, changed_since)
         found += len(rows)
-        marked = await _mark_seen(selected, rows) if plan.sets_seen and not selected.read_only else {}
+        marked = await _mark_seen(selected, rows) if plan.sets_seen and selected.sets_seen else {}
         if plan.content is None:
             _respond_to_all(session, plan, rows)
             await session.flush()

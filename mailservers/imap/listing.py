@@ -9,13 +9,13 @@ from mailservers.formats.imap.listing import ListRequest, StatusRequest, matches
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.session import FLUSH_LINES, Session
+from mailservers.imap.sharing import myrights_line, reach
+from mailservers.store.access import Access, all_access
 from mailservers.store.engine import store
 from mailservers.store.mailboxes import SEPARATOR
 from mailservers.store.queries import (
     MailboxRow,
     deleted_octets,
-    list_mailboxes,
-    mailbox_by_name,
     orphan_subscriptions,
     uids,
 )
@@ -24,15 +24,20 @@ from mailservers.store.queries import (
 class Hierarchy:
     """A user's mailboxes and the subscribed names that are none, with their superior names."""
 
-    def __init__(self, boxes: Sequence[MailboxRow], orphans: Sequence[str]) -> None:
-        self.boxes = {box.name: box for box in boxes}
+    def __init__(self, mailboxes: Sequence[Access], orphans: Sequence[str]) -> None:
+        self.accesses = {access.row.name: access for access in mailboxes}
+        self.boxes = {name: access.row for name, access in self.accesses.items()}
         self.orphans = frozenset(orphans)
+        # "Shared" and "Shared/fred" are no mailboxes, but lead to some.
+        self.levels = {
+            parent for name, access in self.accesses.items() if name != access.own_name for parent in superiors(name)
+        } - self.boxes.keys()
         self.parents = {parent for name in self.boxes for parent in superiors(name)}
 
     def names(self) -> list[str]:
         """All names, and the superiors of those without a mailbox: INBOX first, then in order."""
         missing = {parent for name in self.orphans for parent in superiors(name)}
-        return sorted({*self.boxes, *self.orphans, *missing}, key=lambda name: (name != "INBOX", name))
+        return sorted({*self.boxes, *self.orphans, *missing, *self.levels}, key=lambda name: (name != "INBOX", name))
 
     def is_selected_by(self, name: str, selection: frozenset[str]) -> bool:
         """Whether a name meets the selection options SUBSCRIBED and SPECIAL-USE."""
@@ -41,12 +46,16 @@ class Hierarchy:
             return False
         if "SPECIAL-USE" in selection and not (box and box.special_use):
             return False
+        if box is None and not selection:
+            return name in self.levels
         return box is not None or ("SUBSCRIBED" in selection and name in self.orphans)
 
     def attributes(self, name: str, subscription: bool) -> list[str]:
         """The attributes of a LIST response; ``subscription``: with \\Subscribed."""
         box = self.boxes.get(name)
         found = [] if box is not None else ["\\NonExistent"]
+        if name in self.levels:
+            found.append("\\Noselect")
         if subscription and (name in self.orphans or (box is not None and box.is_subscribed)):
             found.append("\\Subscribed")
         found.append("\\HasChildren" if name in self.parents else "\\HasNoChildren")
@@ -62,7 +71,7 @@ def superiors(name: str) -> list[str]:
 
 
 def _hierarchy(owner_id: int, want_orphans: bool) -> Hierarchy:
-    return Hierarchy(list_mailboxes(owner_id), orphan_subscriptions(owner_id) if want_orphans else ())
+    return Hierarchy(all_access(owner_id), orphan_subscriptions(owner_id) if want_orphans else ())
 
 
 def list_line(response: bytes, attributes: Iterable[str], name: str, utf8: bool) -> bytes:
@@ -94,11 +103,19 @@ async def list_command(session: Session, request: ListRequest) -> None:
             criteria = " ".join(f'"{option}"' for option in sorted(selection))
             line += f' ("CHILDINFO" ({criteria}))'.encode("ascii")
         session.untagged(line)
-        box = tree.boxes.get(name)
-        if request.status and chosen and box is not None:
-            session.untagged(await _status_line(session, box, request.status))
+        access = tree.accesses.get(name)
+        if chosen and access is not None:
+            await _describe(session, request, access)
         if session.pending >= FLUSH_LINES:
             await session.flush()
+
+
+async def _describe(session: Session, request: ListRequest, access: Access) -> None:
+    """What RETURN asks for besides the LIST response (RFC 5819, RFC 8440)."""
+    if "MYRIGHTS" in request.returns:
+        session.untagged(myrights_line(access, session.utf8))
+    if request.status and "r" in access.rights:
+        session.untagged(await _status_line(session, access.row, request.status))
 
 
 def _is_match(request: ListRequest, name: str) -> bool:
@@ -134,8 +151,8 @@ async def lsub(session: Session, request: ListRequest) -> None:
 
 async def status(session: Session, request: StatusRequest) -> None:
     """STATUS: one row of counters."""
-    box = await store.read(mailbox_by_name, session.user_id, request.mailbox)
-    session.untagged(await _status_line(session, box, request.items))
+    access = await reach(session, request.mailbox, "r")
+    session.untagged(await _status_line(session, access.row, request.items))
 
 
 async def _status_line(session: Session, box: MailboxRow, items: Sequence[str]) -> bytes:

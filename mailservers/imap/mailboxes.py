@@ -13,6 +13,8 @@ from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import resynchronise
 from mailservers.imap.session import Selected, Session
+from mailservers.imap.sharing import reach
+from mailservers.store.access import Access, all_access, find_access, place_for, subscribe_shared
 from mailservers.store.engine import store
 from mailservers.store.errors import NoSuchMailbox, StoreUnavailable
 from mailservers.store.mailboxes import (
@@ -24,26 +26,30 @@ from mailservers.store.mailboxes import (
     rename_mailbox,
 )
 from mailservers.store.mailboxes import subscribe as set_subscribed
-from mailservers.store.queries import MailboxRow, first_unseen, list_mailboxes, mailbox_by_name, uids
+from mailservers.store.queries import first_unseen, list_mailboxes, uids
 from mailservers.store.removing import expunge
+
+WRITING_RIGHTS = frozenset("ieswt")  # RFC 4314 section 5.2: none of them makes a mailbox read-only
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    row: MailboxRow
+    access: Access
     uids: "array[int]"
     first_unseen: int | None
     has_children: bool
 
 
-def _open(owner_id: int, name: str, want_children: bool) -> _Opened:
+def _open(user_id: int, name: str, want_children: bool) -> _Opened:
     """All that SELECT says, in one visit to a reader thread. The row comes first: what changes while the
     UIDs are read is announced later."""
-    row = mailbox_by_name(owner_id, name)
+    access = find_access(user_id, name)
+    access.require("r")
+    row = access.row
     below = row.name + SEPARATOR
-    children = want_children and any(box.name.startswith(below) for box in list_mailboxes(owner_id))
+    children = want_children and any(other.row.name.startswith(below) for other in all_access(user_id))
     unseen = first_unseen(row.id) if row.unseen else None
-    return _Opened(row, uids(row.id), unseen, children)
+    return _Opened(access, uids(row.id), unseen, children)
 
 
 async def select(session: Session, request: SelectRequest, read_only: bool = False) -> Reply:
@@ -56,8 +62,11 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
         await session.deselect()
         session.untagged(b"OK [CLOSED] Previous mailbox is now closed")
     opened = await store.read(_open, session.user_id, request.mailbox, session.rev2)
-    row = opened.row
+    row = opened.access.row
+    is_examine = read_only
+    read_only = read_only or not opened.access.rights & WRITING_RIGHTS
     selected = Selected(row.owner_id, row.id, row.name, row.uid_validity, opened.uids, read_only)
+    selected.rights = opened.access.rights
     selected.seen_modseq = selected.hinted = row.highest_modseq
     selected.uid_next = max(row.uid_next, opened.uids[-1] + 1 if opened.uids else 1)
     selected.keywords = frozenset(row.keywords.split())
@@ -72,14 +81,15 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
     _describe(session, selected, opened)
     if request.known is not None:
         await resynchronise(session, request.known)
-    code, done = (b"READ-ONLY", "EXAMINE") if read_only else (b"READ-WRITE", "SELECT")
-    return Reply(f"{done} completed", code)
+    return Reply(
+        "EXAMINE completed" if is_examine else "SELECT completed", b"READ-ONLY" if read_only else b"READ-WRITE"
+    )
 
 
 def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
-    row = opened.row
+    row = opened.access.row
     session.untagged(b"FLAGS " + session.defined_flags(selected))
-    permanent = flag_list([]) if selected.read_only else session.defined_flags(selected, "\\*")
+    permanent = flag_list(session.permanent_flags(selected))
     session.untagged(b"OK [PERMANENTFLAGS %b] Flags permitted" % permanent)
     session.untagged(b"%d EXISTS" % len(selected.view))
     if not session.rev2:
@@ -100,7 +110,7 @@ def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
 async def close(session: Session, _request: None) -> None:
     """Expunge without a word, then deselect."""
     selected = session.mailbox
-    if not selected.read_only:
+    if not selected.read_only and "e" in selected.rights:
         await store.call(expunge, selected.owner_id, selected.mailbox_id)
     await session.deselect()
 
@@ -122,14 +132,18 @@ async def create(session: Session, request: CreateRequest) -> Reply:
         raise Refusal("USEATTR", "That special use is not supported")
     if use and any(box.special_use == use for box in await store.read(list_mailboxes, session.user_id)):
         raise Refusal("USEATTR", "Another mailbox has that special use")
-    mailbox_id = await store.call(create_mailbox, session.user_id, name, use)
+    owner_id, own_name = await store.read(place_for, session.user_id, name)
+    if use and owner_id != session.user_id:
+        raise Refusal("USEATTR", "Another user's mailbox has no special use")
+    mailbox_id = await store.call(create_mailbox, owner_id, own_name, use)
     session.named(*superiors(normal_name(name)), normal_name(name))
     return Reply("CREATE completed", b"MAILBOXID (%b)" % mailbox_object_id(mailbox_id))
 
 
 async def delete(session: Session, name: str) -> None:
     """DELETE. The selected mailbox is deselected first."""
-    await store.call(delete_mailbox, session.user_id, name)
+    access = await reach(session, name, "x")
+    await store.call(delete_mailbox, access.row.owner_id, access.own_name)
     session.named(normal_name(name))
     selected = session.selected
     if selected is not None and selected.name == normal_name(name):
@@ -139,7 +153,13 @@ async def delete(session: Session, name: str) -> None:
 
 async def rename(session: Session, request: RenameRequest) -> None:
     """RENAME. IMAP4rev2 clients are told the old name (RFC 9051 section 6.3.9.7)."""
-    await store.call(rename_mailbox, session.user_id, request.old, request.new.removesuffix(SEPARATOR))
+    access = await reach(session, request.old, "x")
+    owner_id, new_name = await store.read(place_for, session.user_id, request.new.removesuffix(SEPARATOR))
+    if owner_id != access.row.owner_id:
+        raise Refusal("CANNOT", "A mailbox cannot be given to another user")
+    if access.own_name == "INBOX" and owner_id != session.user_id:
+        raise Refusal("CANNOT", "Another user's INBOX cannot be renamed")
+    await store.call(rename_mailbox, owner_id, access.own_name, new_name)
     old, new = normal_name(request.old), normal_name(request.new.removesuffix(SEPARATOR))
     session.named(old, new)
     if old == "INBOX":
@@ -153,7 +173,11 @@ async def rename(session: Session, request: RenameRequest) -> None:
 
 
 async def subscribe(session: Session, name: str) -> None:
-    await store.call(set_subscribed, session.user_id, name)
+    access = await store.read(find_access, session.user_id, name)
+    if access.row.owner_id == session.user_id:
+        await store.call(set_subscribed, session.user_id, name)
+    else:
+        await store.call(subscribe_shared, session.user_id, name)
     session.named(normal_name(name))
 
 
@@ -162,9 +186,9 @@ async def unsubscribe(session: Session, name: str) -> None:
     session.named(normal_name(name))
 
 
-async def target_mailbox(session: Session, name: str) -> MailboxRow:
+async def target_mailbox(session: Session, name: str) -> Access:
     """The mailbox APPEND, COPY and MOVE write to; NO [TRYCREATE] where it could be created."""
     try:
-        return await store.read(mailbox_by_name, session.user_id, name)
+        return await reach(session, name, "i")
     except NoSuchMailbox as error:
         raise Refusal("TRYCREATE", "The target mailbox does not exist") from error

@@ -10,11 +10,14 @@ from mailservers.formats.imap.sequences import SequenceSet, write_numbers, write
 from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import SYSTEM_FLAG_BITS, Session
-from mailservers.store.copying import Copied, copy, move
+from mailservers.imap.sharing import may_change, require_selected
+from mailservers.store.access import Access
+from mailservers.store.copying import Copied, Target, copy, move
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, FlagsStored, store_flags
 from mailservers.store.removing import expunge
 
+_RIGHTS_FOR = {"\\Seen": "s", "\\Deleted": "t"}
 STORE_CHUNK = 2000  # messages changed in one transaction
 
 
@@ -35,7 +38,9 @@ def split_flags(flags: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     return bits, tuple(flag for flag in flags if not flag.startswith("\\"))
 
 
-def require_writable(session: Session) -> None:
+def require_writable(session: Session, rights: str = "") -> None:
+    """The mailbox was selected for writing, and the client has these rights on it."""
+    require_selected(session, rights)
     if session.mailbox.read_only:
         raise Refusal("CANNOT", "The mailbox is open read-only")
 
@@ -51,6 +56,8 @@ async def store_command(session: Session, request: StoreRequest, by_uid: bool = 
     if request.unchanged_since is not None:
         session.condstore = True
     flags, keywords = split_flags(request.flags)
+    may = may_change(selected.rights)
+    _require_flags(session, request)
     change = FlagChange(request.operation)
     modified: list[int] = []
     missing = 0
@@ -65,6 +72,7 @@ async def store_command(session: Session, request: StoreRequest, by_uid: bool = 
             flags,
             keywords,
             request.unchanged_since,
+            may,
         )
         selected.stored(result)
         if not request.silent:
@@ -80,6 +88,15 @@ async def store_command(session: Session, request: StoreRequest, by_uid: bool = 
     if missing and not by_uid and not request.silent:  # RFC 2180 sections 4.2.1 to 4.2.3
         raise Refusal("EXPUNGEISSUED", "Some of the messages no longer exist")
     return Reply("STORE completed")
+
+
+def _require_flags(session: Session, request: StoreRequest) -> None:
+    """RFC 4314 section 4: STORE fails only where no flag that it names may be changed."""
+    wanted = {_RIGHTS_FOR.get(flag, "w") for flag in request.flags}
+    if not request.flags and request.operation == "=":
+        wanted = {"s", "t", "w"}
+    if wanted and not wanted & session.mailbox.rights:
+        require_selected(session, "".join(wanted))
 
 
 async def _tell_marks(session: Session, result: FlagsStored, request: StoreRequest, by_uid: bool) -> None:
@@ -105,8 +122,8 @@ async def copy_command(session: Session, request: CopyRequest, by_uid: bool = Fa
     selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
     target = await target_mailbox(session, request.mailbox)
-    copied = await store.call(copy, selected.owner_id, selected.mailbox_id, uids, target.id)
-    session.made(target.id, copied.target_uids, 1)
+    copied = await store.call(copy, selected.owner_id, selected.mailbox_id, uids, _to(target))
+    session.made(target.row.id, copied.target_uids, 1)
     if len(copied.source_uids) < len(uids) and not by_uid:
         # RFC 2180 section 4.4: what was still there has been copied.
         return Reply("Some of the messages no longer exist", _copyuid(copied) or b"EXPUNGEISSUED")
@@ -117,15 +134,20 @@ async def move_command(session: Session, request: CopyRequest, by_uid: bool = Fa
     """MOVE and UID MOVE (RFC 6851): COPYUID in an untagged OK, then the EXPUNGEs."""
     selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
-    require_writable(session)
+    require_writable(session, "te")
     target = await target_mailbox(session, request.mailbox)
-    moved = await store.call(move, selected.owner_id, selected.mailbox_id, uids, target.id)
+    moved = await store.call(move, selected.owner_id, selected.mailbox_id, uids, _to(target))
     code = _copyuid(moved)
     if code is not None:
         session.untagged(b"OK [%b] Moved" % code)
-    session.made(target.id, moved.target_uids, 1)
+    session.made(target.row.id, moved.target_uids, 1)
     await session.announce(expunge=True, own=True)
     return Reply("MOVE completed", highest_modseq(session) if code is not None else None)
+
+
+def _to(target: Access) -> Target:
+    """Flags that the client may not set there stay behind."""
+    return Target(target.row.id, target.row.owner_id, may_change(target.rights))
 
 
 def _copyuid(copied: Copied) -> bytes | None:
@@ -154,7 +176,7 @@ async def uid_expunge(session: Session, messages: SequenceSet) -> Reply:
 
 async def _expunge(session: Session, uids: Sequence[int] | None) -> Reply:
     selected = session.mailbox
-    require_writable(session)
+    require_writable(session, "e")
     _, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
     await session.announce(expunge=True, ask=bool(gone), own=True)
     return Reply("EXPUNGE completed", highest_modseq(session) if gone else None)

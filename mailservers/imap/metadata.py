@@ -18,6 +18,7 @@ from mailservers.formats.imap.metadata import (
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
+from mailservers.store.access import find_access
 from mailservers.store.annotations import (
     SPECIAL_USE,
     Key,
@@ -28,7 +29,7 @@ from mailservers.store.annotations import (
 )
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
-from mailservers.store.queries import list_mailboxes, mailbox_by_name
+from mailservers.store.queries import MailboxRow, list_mailboxes
 from mailservers.store.transaction import Change
 
 SERVER_ADMIN = "/shared/admin"  # RFC 5464 section 6.2.1.2: set by the server
@@ -134,7 +135,7 @@ def _read(user_id: int, domain: str, request: GetMetadataRequest) -> dict[str, b
     made: dict[str, bytes] = {}
     mailbox_id = None
     if request.mailbox:
-        row = mailbox_by_name(user_id, request.mailbox)
+        row = _annotated(user_id, request.mailbox)
         mailbox_id = row.id
         if row.special_use:
             made[SPECIAL_USE] = row.special_use.encode("ascii")
@@ -146,18 +147,28 @@ def _read(user_id: int, domain: str, request: GetMetadataRequest) -> dict[str, b
     return {entry: values[entry] for entry in wanted if entry in values}
 
 
+def _annotated(user_id: int, name: str) -> MailboxRow:
+    """RFC 5464 section 3.3: "l" and any of "rswip" are needed. Raises `NoSuchMailbox`, `NotPermitted`."""
+    access = find_access(user_id, name)
+    access.require("l")
+    if not access.rights & set("rswip"):
+        access.require("r")
+    return access.row
+
+
 async def setmetadata(session: Session, request: SetMetadataRequest) -> None:
     """SETMETADATA: all of the changes or none."""
     assert session.identity is not None
-    mailbox_id = None
+    owner_id, mailbox_id = session.user_id, None
     if request.mailbox:
-        mailbox_id = (await store.read(mailbox_by_name, session.user_id, request.mailbox)).id
+        row = await store.read(_annotated, session.user_id, request.mailbox)
+        owner_id, mailbox_id = row.owner_id, row.id
     elif SERVER_ADMIN in request.changes:
         raise Refusal("CANNOT", "That entry is set by the server")
     elif any(entry.startswith("/shared/") for entry in request.changes) and not session.identity.is_admin:
         raise Refusal("NOPERM", "Only administrators set what all users see")
     await announce_metadata(session)  # what others did must not be taken for our own
-    await store.call(set_annotations, session.user_id, mailbox_id, request.changes)
+    await store.call(set_annotations, session.user_id, owner_id, mailbox_id, request.changes)
     await _know_own(session, mailbox_id, request.changes)
 
 

@@ -13,7 +13,9 @@ from mailservers.formats.imap.writer import astring
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.replies import Refusal
 from mailservers.imap.session import Session
+from mailservers.store.access import find_access
 from mailservers.store.engine import store
+from mailservers.store.errors import NoSuchMailbox
 from mailservers.store.quota import Allowance, domain_allowance, room_of
 
 RESOURCES = ("STORAGE", "MESSAGE")
@@ -31,7 +33,7 @@ async def getquota(session: Session, root: str) -> None:
 
 async def getquotaroot(session: Session, mailbox: str) -> None:
     """GETQUOTAROOT: which roots cover a mailbox, whether it is there or will be (section 4.1.2)."""
-    roots = await store.read(_own_roots, session.user_id)
+    roots = await store.read(_roots_of, session.user_id, mailbox)
     names = b" ".join(astring(root.encode()) for root, _ in roots)
     session.untagged(b"QUOTAROOT %b %b" % (mailbox_text(mailbox, session.utf8), names))
     for root, allowance in roots:
@@ -71,6 +73,15 @@ def resources(allowance: Allowance) -> Iterator[tuple[str, int, int]]:
         yield "STORAGE", in_units(allowance.octets), in_units(allowance.limit_octets)
     if allowance.limit_messages:
         yield "MESSAGE", allowance.messages, allowance.limit_messages
+
+
+def _roots_of(user_id: int, mailbox: str) -> list[tuple[str, Allowance]]:
+    """A shared mailbox counts for its owner, whose usage is nobody else's to see: no roots."""
+    try:
+        owner_id = find_access(user_id, mailbox).row.owner_id
+    except NoSuchMailbox:
+        owner_id = user_id
+    return _own_roots(user_id) if owner_id == user_id else []
 
 
 def _own_roots(user_id: int) -> list[tuple[str, Allowance]]:

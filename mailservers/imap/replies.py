@@ -47,6 +47,7 @@ _CODES: tuple[tuple[type[Exception], str, str], ...] = (
     (errors.InvalidMailboxName, "NO", "CANNOT"),
     (errors.MailboxHasChildren, "NO", "HASCHILDREN"),
     (errors.MailboxProtected, "NO", "CANNOT"),
+    (errors.NotPermitted, "NO", "NOPERM"),
     (errors.AnnotationTooLarge, "NO", f"METADATA MAXSIZE {MAX_VALUE_OCTETS}"),
     (errors.TooManyAnnotations, "NO", "METADATA TOOMANY"),
     (errors.SpecialUseRefused, "NO", "USEATTR"),

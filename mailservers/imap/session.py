@@ -26,6 +26,7 @@ from mailservers.formats.imap.writer import flag_list
 from mailservers.imap.replies import Disconnect
 from mailservers.imap.tracker import View
 from mailservers.models import Flag
+from mailservers.store.access import ALL_RIGHTS
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagRow, FlagsStored
@@ -99,6 +100,7 @@ class Selected:
         "owner_id",
         "read_only",
         "recent_unclaimed",
+        "rights",
         "seen_modseq",
         "to_fetch",
         "told",
@@ -117,6 +119,7 @@ class Selected:
         self.uid_validity = uid_validity
         self.view = View(uids)
         self.read_only = read_only
+        self.rights: frozenset[str] = ALL_RIGHTS  # as they were at SELECT (RFC 4314 section 5.1.1)
         self.seen_modseq = 0  # all changes up to here are in the view
         self.hinted = 0  # the mailbox is known to have moved on to here
         self.uid_next = 1  # messages from here on have not been announced
@@ -127,6 +130,11 @@ class Selected:
         self.to_fetch: list[int] = []  # new messages that NOTIFY wants fetched
         self.own_new: set[int] = set()  # new messages that the client itself made
         self.told: dict[int, int] | None = None  # uid -> modseq of marks this command has sent
+
+    @property
+    def sets_seen(self) -> bool:
+        """Whether reading a message marks it as read."""
+        return not self.read_only and "s" in self.rights
 
     @property
     def recent_count(self) -> int:
@@ -498,8 +506,19 @@ class Session:
             selected.keywords = selected.keywords.union(words)
             self.untagged(b"FLAGS " + self.defined_flags(selected))
 
+    def permanent_flags(self, selected: Selected) -> list[str]:
+        """PERMANENTFLAGS: what the client may change here (RFC 4314 section 5.1.1)."""
+        if selected.read_only:
+            return []
+        rights = {"\\Seen": "s", "\\Deleted": "t"}
+        flags = (*(label for _, label in SYSTEM_FLAGS), *_keywords_of(selected), "\\*")
+        return [flag for flag in flags if rights.get(flag, "w") in selected.rights]
+
     @staticmethod
-    def defined_flags(selected: Selected, *more: str) -> bytes:
+    def defined_flags(selected: Selected) -> bytes:
         """The list of the FLAGS response: system flags and the keywords in use here."""
-        known = {word.lower(): word for word in (*WELL_KNOWN_KEYWORDS, *sorted(selected.keywords))}
-        return flag_list([*(label for _, label in SYSTEM_FLAGS), *known.values(), *more])
+        return flag_list([*(label for _, label in SYSTEM_FLAGS), *_keywords_of(selected)])
+
+
+def _keywords_of(selected: Selected) -> list[str]:
+    return list({word.lower(): word for word in (*WELL_KNOWN_KEYWORDS, *sorted(selected.keywords))}.values())

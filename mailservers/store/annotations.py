@@ -45,23 +45,27 @@ def annotation_versions(user_id: int) -> dict[Key, int]:
     }
 
 
-def set_annotations(tx: Transaction, user_id: int, mailbox_id: int | None, changes: Mapping[str, bytes | None]) -> None:
-    """All of them or none; None removes. Who may set shared annotations of the server is the caller's to know.
+def set_annotations(
+    tx: Transaction, user_id: int, owner_id: int, mailbox_id: int | None, changes: Mapping[str, bytes | None]
+) -> None:
+    """All of them or none; None removes. `owner_id` is the mailbox's. Who may set what is the caller's to know.
 
     Raises `NoSuchMailbox`, `AnnotationTooLarge`, `TooManyAnnotations`, `SpecialUseRefused`."""
     if any(value is not None and len(value) > MAX_VALUE_OCTETS for value in changes.values()):
         raise AnnotationTooLarge(f"an annotation can have {MAX_VALUE_OCTETS} octets")
     # The lock orders changes, and a mailbox that goes takes no new rows.
-    mine = Mailbox.objects.select_for_update().filter(pk__in=[mailbox_id], owner_id=user_id)
+    mine = Mailbox.objects.select_for_update().filter(pk__in=[mailbox_id], owner_id=owner_id)
     if mailbox_id is not None and mine.values_list("pk").first() is None:
         raise NoSuchMailbox("the mailbox does not exist")
     now_us = int(tx.now.timestamp() * 1_000_000)
     for entry, value in changes.items():
         if mailbox_id is not None and entry == SPECIAL_USE:
+            if owner_id != user_id:
+                raise SpecialUseRefused("another user's mailbox has no special use")
             _set_special_use(user_id, mailbox_id, value)
         else:
             _set(_group(user_id, mailbox_id, entry), user_id, mailbox_id, entry, value, now_us)
-    tx.folders_changed(user_id)
+    tx.folders_changed(owner_id)
 
 
 def _set(

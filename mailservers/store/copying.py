@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mailservers.models import MailboxMessage
 from mailservers.store.errors import NoSuchMailbox
+from mailservers.store.flags import EVERYTHING, MayChange
 from mailservers.store.placing import MailboxState, lock_mailboxes, save_mailboxes
 from mailservers.store.quota import lock_accounts, take
 from mailservers.store.removing import CHUNK, remove_places, select_places
@@ -24,39 +25,52 @@ class Copied:
     source_modseq: int
 
 
-def copy(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], target_id: int) -> Copied:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where copies go, and which flags they may bring along. `owner_id` None: the source's owner."""
+
+    mailbox_id: int
+    owner_id: int | None = None
+    may: MayChange = EVERYTHING
+
+
+def copy(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], to: int | Target) -> Copied:
     """Copy messages with their flags, keywords and internal dates; UIDs that are gone are passed over.
 
     Raises `NoSuchMailbox`, `OverQuota`."""
-    source, target = _lock(owner_id, mailbox_id, target_id)
+    to = to if isinstance(to, Target) else Target(to)
+    source, target = _lock(owner_id, mailbox_id, to)
     accounts = lock_accounts([target.owner_id])
-    result = _copy(tx, source, target, uids)
+    result = _copy(tx, source, target, uids, to.may)
     take(accounts, {target.owner_id: (target.added_size, target.added)})
     save_mailboxes(tx, [target], accounts)
     return result
 
 
-def move(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], target_id: int) -> Copied:
+def move(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], to: int | Target) -> Copied:
     """Copy, then expunge from the source, as one act. Moving within a mailbox gives new UIDs. It adds nothing to
     what an owner holds, so it is allowed over quota, too; only another owner's mailbox must have room."""
-    source, target = _lock(owner_id, mailbox_id, target_id)
-    result = _copy(tx, source, target, uids)
-    if source.owner_id != target.owner_id:
-        take(lock_accounts([target.owner_id]), {target.owner_id: (target.added_size, target.added)})
+    to = to if isinstance(to, Target) else Target(to)
+    source, target = _lock(owner_id, mailbox_id, to)
+    is_given_away = source.owner_id != target.owner_id
+    accounts = lock_accounts([target.owner_id]) if is_given_away else None
+    result = _copy(tx, source, target, uids, to.may)
+    if accounts is not None:
+        take(accounts, {target.owner_id: (target.added_size, target.added)})
     remove_places(tx, source, select_places(source.id, result.source_uids), keep=False)
     save_mailboxes(tx, {source.id: source, target.id: target}.values())
     return Copied(result.uid_validity, result.source_uids, result.target_uids, source.modseq)
 
 
-def _lock(owner_id: int, mailbox_id: int, target_id: int) -> tuple[MailboxState, MailboxState]:
-    states = lock_mailboxes([mailbox_id, target_id])
-    for pk in (mailbox_id, target_id):
-        if pk not in states or states[pk].owner_id != owner_id:
+def _lock(owner_id: int, mailbox_id: int, to: Target) -> tuple[MailboxState, MailboxState]:
+    states = lock_mailboxes([mailbox_id, to.mailbox_id])
+    for pk, owner in ((mailbox_id, owner_id), (to.mailbox_id, to.owner_id or owner_id)):
+        if pk not in states or states[pk].owner_id != owner:
             raise NoSuchMailbox("the mailbox does not exist")
-    return states[mailbox_id], states[target_id]
+    return states[mailbox_id], states[to.mailbox_id]
 
 
-def _copy(tx: Transaction, source: MailboxState, target: MailboxState, uids: Sequence[int]) -> Copied:
+def _copy(tx: Transaction, source: MailboxState, target: MailboxState, uids: Sequence[int], may: MayChange) -> Copied:
     columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__size", "thread_id")
     wanted = sorted(set(uids))
     rows: list[MailboxMessage] = []
@@ -66,6 +80,7 @@ def _copy(tx: Transaction, source: MailboxState, target: MailboxState, uids: Seq
         places = MailboxMessage.objects.filter(mailbox_id=source.id, uid__in=wanted[start : start + CHUNK])
         for uid, message_id, flags, keywords, date, size, thread in places.order_by("uid").values_list(*columns):
             source_uids.append(uid)
+            flags &= may.bits
             target.count(flags, size)
             rows.append(
                 MailboxMessage(
@@ -74,7 +89,7 @@ def _copy(tx: Transaction, source: MailboxState, target: MailboxState, uids: Seq
                     message_id=message_id,
                     modseq=modseq,
                     flags=flags,
-                    keywords=" ".join(target.learn(keywords.split())),
+                    keywords=" ".join(target.learn(keywords.split() if may.keywords else ())),
                     internal_date=date,
                     save_date=tx.now,
                     thread_id=thread,

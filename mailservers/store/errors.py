@@ -65,3 +65,7 @@ class TooManyAnnotations(StoreError):
 
 class SpecialUseRefused(StoreError):
     """Not a special use that can be set, or another mailbox has it."""
+
+
+class NotPermitted(StoreError):
+    """The mailbox can be seen, but its access control list does not allow this."""

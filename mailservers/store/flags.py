@@ -8,7 +8,7 @@ from enum import Enum
 
 from django.db import connection
 
-from mailservers.models import MailboxMessage
+from mailservers.models import Flag, MailboxMessage
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
 from mailservers.store.removing import CHUNK
 from mailservers.store.transaction import Transaction
@@ -18,6 +18,20 @@ class FlagChange(Enum):
     ADD = "+"
     REMOVE = "-"
     REPLACE = "="
+
+
+EVERY_FLAG = sum(flag.value for flag in Flag)
+
+
+@dataclass(frozen=True, slots=True)
+class MayChange:
+    """The flags that whoever asks may change, by their rights; others stay as they are."""
+
+    bits: int = EVERY_FLAG
+    keywords: bool = True
+
+
+EVERYTHING = MayChange()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +65,11 @@ def store_flags(
     flags: int = 0,
     keywords: Sequence[str] = (),
     unchanged_since: int | None = None,
+    may: MayChange = EVERYTHING,
 ) -> FlagsStored:
     """Add, remove or replace marks. Messages whose marks do not change keep their modseq."""
     state = lock_mailbox(owner_id, mailbox_id)
+    keywords = keywords if may.keywords else ()
     words = state.learn(keywords) if change is not FlagChange.REMOVE else tuple(keywords)
     modified: list[int] = []
     kept: list[FlagRow] = []
@@ -62,7 +78,7 @@ def store_flags(
         if unchanged_since is not None and row.modseq > unchanged_since:
             modified.append(row.uid)
             continue
-        new_flags, new_words = _apply(change, row, flags, words)
+        new_flags, new_words = _apply(change, row, flags & may.bits, words if may.keywords else (), may)
         if (new_flags, new_words) == (row.flags, row.keywords):
             kept.append(row)
         else:
@@ -81,9 +97,9 @@ def _rows(mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, FlagRow]]:
     return found
 
 
-def _apply(change: FlagChange, row: FlagRow, flags: int, words: tuple[str, ...]) -> tuple[int, str]:
+def _apply(change: FlagChange, row: FlagRow, flags: int, words: tuple[str, ...], may: MayChange) -> tuple[int, str]:
     if change is FlagChange.REPLACE:
-        return flags, " ".join(words)
+        return row.flags & ~may.bits | flags, " ".join(words) if may.keywords else row.keywords
     have = row.keywords.split()
     if change is FlagChange.ADD:
         if not words:

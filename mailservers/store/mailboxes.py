@@ -9,7 +9,7 @@ import time
 import unicodedata
 from collections.abc import Sequence
 
-from mailservers.models import Expunged, Mailbox, MailboxMessage, Subscription, UidValidity, Usage
+from mailservers.models import AclEntry, Expunged, Mailbox, MailboxMessage, Subscription, UidValidity, Usage
 from mailservers.store.annotations import copy_annotations
 from mailservers.store.errors import (
     InvalidMailboxName,
@@ -85,7 +85,19 @@ def _insert(owner_id: int, name: str, special_use: str = "") -> int:
         uid_validity=take_uid_validity(),
         is_subscribed=subscribed,
     )
+    _inherit_acl(owner_id, name, mailbox.pk)
     return mailbox.pk
+
+
+def _inherit_acl(owner_id: int, name: str, mailbox_id: int) -> None:
+    """RFC 4314 4: a new mailbox has the access control list of the one above it."""
+    above = name.rpartition(SEPARATOR)[0]
+    if above:
+        rows = AclEntry.objects.filter(mailbox__owner_id=owner_id, mailbox__name=above)
+        AclEntry.objects.bulk_create(
+            AclEntry(mailbox_id=mailbox_id, identifier=r.identifier, is_negative=r.is_negative, rights=r.rights)
+            for r in rows
+        )
 
 
 def create_standard_mailboxes(tx: Transaction, owner_ids: Sequence[int]) -> None:

@@ -43,12 +43,12 @@ class MailboxRow:
     keywords: str
 
 
-_MAILBOX_COLUMNS = tuple(MailboxRow.__dataclass_fields__)
+mailbox_columns = tuple(MailboxRow.__dataclass_fields__)
 
 
 def list_mailboxes(owner_id: int) -> list[MailboxRow]:
     """All mailboxes of a user, by name."""
-    rows = Mailbox.objects.filter(owner_id=owner_id).order_by("name").values_list(*_MAILBOX_COLUMNS)
+    rows = Mailbox.objects.filter(owner_id=owner_id).order_by("name").values_list(*mailbox_columns)
     return [MailboxRow(*row) for row in rows]
 
 
@@ -71,12 +71,12 @@ def mailbox_by_id(owner_id: int, mailbox_id: int) -> MailboxRow:
 def mailbox_by_use(owner_id: int, special_use: str) -> MailboxRow | None:
     """The mailbox for "\\\\Sent", "\\\\Drafts", "\\\\Trash", "\\\\Junk", "\\\\Archive"; None if there is none."""
     row = Mailbox.objects.filter(owner_id=owner_id, special_use=special_use).order_by("pk")
-    first = row.values_list(*_MAILBOX_COLUMNS).first()
+    first = row.values_list(*mailbox_columns).first()
     return None if first is None else MailboxRow(*first)
 
 
 def _one(mailboxes: QuerySet[Mailbox]) -> MailboxRow:
-    row = mailboxes.values_list(*_MAILBOX_COLUMNS).first()
+    row = mailboxes.values_list(*mailbox_columns).first()
     if row is None:
         raise NoSuchMailbox("the mailbox does not exist")
     return MailboxRow(*row)

@@ -250,7 +250,7 @@ async def test_mailboxes(client):
         S: * LIST (\Noselect) "/" ""
         S: y OK LIST completed
         C: z NAMESPACE
-        S: * NAMESPACE (("" "/")) NIL NIL
+        S: * NAMESPACE (("" "/")) (("Shared/" "/")) NIL
         S: z OK NAMESPACE completed
         """
     )
