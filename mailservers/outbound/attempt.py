@@ -18,7 +18,7 @@ from mailservers.formats.downgrade import without_binary
 from mailservers.formats.headers import header_end
 from mailservers.formats.mta_sts import StsPolicy
 from mailservers.formats.outgoing import to_wire, without_return_path
-from mailservers.outbound.client import OPPORTUNISTIC, OutgoingEnvelope, SmtpSession, open_session
+from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
 from mailservers.outbound.homeward import bring_home
 from mailservers.outbound.leases import Job
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
@@ -26,7 +26,7 @@ from mailservers.outbound.pool import Key, SessionPool
 from mailservers.outbound.resolve import Found, MailHost, MailResolver
 from mailservers.outbound.signing import Signer
 from mailservers.outbound.sts import StsPolicies
-from mailservers.outbound.tls_need import TlsNeed
+from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
 from mailservers.outbound.tls_policy import need_of
 from mailservers.store.content import IN_THREAD_OVER, read_message
 from mailservers.store.engine import store

@@ -30,9 +30,7 @@ from mailservers.formats.outgoing import data_blocks, domain_on_wire
 from mailservers.formats.smtp_reply import Reply, parse_extensions
 from mailservers.outbound.channel import ConnectionLost, SmtpChannel, open_channel
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable, refusal
-from mailservers.outbound.tls_need import TlsNeed
-
-OPPORTUNISTIC = TlsNeed()
+from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
 
 # RFC 5321 section 4.5.3.2, in seconds; multiplied by OUTBOUND_TIMEOUT_SCALE.
 CONNECT_S = 30.0  # not in the RFC

@@ -83,6 +83,9 @@ class TlsNeed:
             _check_dane(self.tlsa, self.names, _presented(connection))
 
 
+OPPORTUNISTIC = TlsNeed()
+
+
 def _unchecked_context() -> ssl.SSLContext:
     return _context(settings.OUTBOUND_CA_FILE, verifying=False)
 

@@ -13,24 +13,22 @@ from mailservers.dns_client import BadName, DnsClient, DnsFailure
 from mailservers.formats.mta_sts import StsPolicy
 from mailservers.outbound.outcomes import Unreachable
 from mailservers.outbound.resolve import Found, MailHost
-from mailservers.outbound.tls_need import Level, Tlsa, TlsNeed
-
-NOTHING = TlsNeed()
+from mailservers.outbound.tls_need import OPPORTUNISTIC, Level, Tlsa, TlsNeed
 
 
 async def need_of(
     dns: DnsClient, host: MailHost, found: Found, domain: str, policy: StsPolicy | None, *, require_tls: bool
 ) -> TlsNeed:
     """Raises `Unreachable` when the host may not be used, or cannot be told."""
-    need = await _dane(dns, host, domain) if host.is_secure and found.is_secure else NOTHING
+    need = await _dane(dns, host, domain) if host.is_secure and found.is_secure else OPPORTUNISTIC
     if policy is not None and policy.mode == "enforce" and need.level is not Level.DANE:
         if not policy.admits(host.name):
             text = f"{host.name} is not among the mail hosts that the MTA-STS policy of {domain} names"
             raise Unreachable(text, temporary=True, status="4.7.5", host=host.name)
         need = TlsNeed(Level.VERIFIED, "MTA-STS")
     if require_tls:
-        need = replace(need, promise=True) if need.level is Level.DANE else TlsNeed(Level.VERIFIED, "REQUIRETLS")
-        need = replace(need, promise=True)
+        checked = need if need.level is Level.DANE else TlsNeed(Level.VERIFIED, "REQUIRETLS")
+        need = replace(checked, promise=True)
     return need
 
 
@@ -38,12 +36,12 @@ async def _dane(dns: DnsClient, host: MailHost, domain: str) -> TlsNeed:
     try:
         answer = await dns.ask(f"_{host.port}._tcp.{host.name}", "TLSA")
     except BadName:
-        return NOTHING
+        return OPPORTUNISTIC
     except DnsFailure as error:
         text = f"the TLSA records of {host.name} could not be looked up, and it is not spoken to without them"
         raise Unreachable(text, temporary=True, status="4.7.5", host=host.name) from error
     if not answer.records or not answer.is_secure:
-        return NOTHING
+        return OPPORTUNISTIC
     usable = tuple(record for record in (Tlsa(*values) for values in answer.records) if record.is_usable)
     if not usable:
         return TlsNeed(Level.ENCRYPTED, "DANE, records that mail does not know")
