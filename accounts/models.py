@@ -19,6 +19,7 @@ class Domain(models.Model):
     is_active = models.BooleanField(default=True)
     quota_octets = models.BigIntegerField(default=0)  # of all users together; 0: no limit
     quota_messages = models.BigIntegerField(default=0)
+    mta_sts_mode = models.CharField(max_length=10, default="testing")  # of the policy we publish (RFC 8461)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -70,6 +70,10 @@ PORTS = {
         "web": 8025,
     }.items()
 }
+PUBLIC_PORTS = {  # where clients reach them, when a firewall or proxy moves them
+    name: env.int(f"POSTROOM_PUBLIC_{name.upper()}_PORT", default=port) for name, port in PORTS.items()
+}
+MX_HOSTS = env.list("POSTROOM_MX_HOSTS", default=[HOSTNAME])  # that mail comes to, in order of preference
 LMTP_SOCKET = env.str("POSTROOM_LMTP_SOCKET", default="")  # path of a Unix socket; empty: none
 if _lmtp_port := env.str("POSTROOM_LMTP_PORT", default=""):  # empty: no LMTP over TCP
     PORTS["lmtp"] = int(_lmtp_port)
@@ -209,6 +213,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "accounts.published.middleware.PublishedDocuments",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponse
@@ -14,9 +13,10 @@ from accounts import keys
 from accounts.console.access import AdminRequest, add_store_error, admin_only, attempt, found, page
 from accounts.console.paging import page_after
 from accounts.console.users import QuotaForm, fills, quota_initial
-from accounts.models import DkimKey, Domain
+from accounts.models import Domain
 from accounts.services import create_domain, delete_domain, set_domain_active, set_domain_quota
-from mailservers.formats.mailbox_address import domain_to_ascii
+from accounts.services.dns_records import records_of
+from accounts.services.mta_sts import MODES_EXPLAINED, set_mta_sts_mode
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 from mailservers.store.quota import domain_allowance
@@ -74,35 +74,28 @@ def domain(request: AdminRequest, domain_id: int) -> HttpResponse:
             messages.success(request, f"{row.name} is saved.")
             return redirect("console:domain", domain_id)
     held = domain_allowance(domain_id)
-    context = {"domain": row, "records": dns_records(row), "form": form, "held": held, "fills": held and fills(held)}
+    context = {
+        "domain": row,
+        "records": list(records_of(row)),
+        "form": form,
+        "held": held,
+        "fills": held and fills(held),
+    }
+    context["mta_sts_modes"] = MODES_EXPLAINED
     return page(request, "domain.html", "domains", context, 422 if form.errors else 200)
 
 
-def dns_records(row: Domain) -> list[dict[str, str]]:
-    """What has to stand in the DNS for mail to come, and for what we send to be believed."""
-    name = domain_to_ascii(row.name)
-    records = [
-        {"what": "Mail for the domain comes here", "name": name, "type": "MX", "value": f"10 {settings.HOSTNAME}."},
-        {"what": "This server may send for the domain (SPF)", "name": name, "type": "TXT", "value": "v=spf1 mx -all"},
-    ]
-    for key in DkimKey.objects.filter(domain=row).select_related("domain").order_by("pk"):
-        records.append(
-            {
-                "what": what_key_is_for(key),
-                "name": keys.record_name(key),
-                "type": "TXT",
-                "value": keys.record_value(key),
-            }
-        )
-    return records
-
-
-def what_key_is_for(key: DkimKey) -> str:
-    if key.retired_at is not None:
-        return "Mail sent until lately was signed with this key (DKIM): leave it for a while, then remove it"
-    if not key.is_active:
-        return "A new key (DKIM): what we send is signed with it as soon as this record is found"
-    return "What we send is signed with this key (DKIM)"
+@admin_only
+@require_POST
+def domain_mta_sts(request: AdminRequest, domain_id: int) -> HttpResponse:
+    row = found(Domain.objects.all(), pk=domain_id)
+    mode = request.POST.get("mode", "")
+    attempt(
+        request,
+        lambda: store.call_sync(set_mta_sts_mode, domain_id, mode, actor=request.user.login),
+        f"The MTA-STS policy of {row.name} says “{mode}”. Now publish its new record.",
+    )
+    return redirect("console:domain", domain_id)
 
 
 @admin_only

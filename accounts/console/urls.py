@@ -11,6 +11,7 @@ urlpatterns = [
     path("domains/new/", domains.domain_new, name="domain-new"),
     path("domains/<int:domain_id>/", domains.domain, name="domain"),
     path("domains/<int:domain_id>/active/", domains.domain_active, name="domain-active"),
+    path("domains/<int:domain_id>/mta-sts/", domains.domain_mta_sts, name="domain-mta-sts"),
     path("domains/<int:domain_id>/delete/", domains.domain_delete, name="domain-delete"),
     path("users/", users.user_list, name="users"),
     path("users/new/", users.user_new, name="user-new"),
