@@ -14,6 +14,7 @@ from mailservers.formats.imap.arguments import AuthenticateRequest, LoginRequest
 from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.sasl import SaslSyntaxError
 from mailservers.formats.sasl import text as sasl_text
+from mailservers.imap.announcing import announce
 from mailservers.imap.metadata import watch
 from mailservers.imap.replies import Disconnect, Refusal, Reply
 from mailservers.imap.session import Session
@@ -110,7 +111,7 @@ async def noop(session: Session, _request: None) -> None:
     """NOOP and CHECK: the announcement of changes that ends every command looks even without a hint."""
     if session.metadata is not None:
         session.metadata.pending = True
-    await session.announce(expunge=True, ask=True)
+    await announce(session, expunge=True, ask=True)
 
 
 async def logout(session: Session, _request: None) -> Reply:
@@ -271,6 +272,6 @@ async def namespace(session: Session, _request: None) -> None:
 
 async def idle(session: Session, _request: None) -> None:
     """RFC 9051 section 6.3.13. What is new is said at once; the dialogue does the rest, until DONE."""
-    await session.announce(expunge=True, ask=True)
+    await announce(session, expunge=True, ask=True)
     session.raw(b"+ idling\r\n")
     session.send()

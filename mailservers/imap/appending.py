@@ -15,6 +15,7 @@ from mailservers.formats.binary_content import NotEncodable, without_nul
 from mailservers.formats.imap.appending import AppendMessage, AppendRequest, ReplaceRequest, Url
 from mailservers.formats.imap.sequences import write_numbers_in_order
 from mailservers.formats.imap.urls import BadUrl, MessageUrl, parse_message_url
+from mailservers.imap.announcing import announce
 from mailservers.imap.large_messages import large_messages
 from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.messages import chosen_uids, highest_modseq, require_writable, split_flags
@@ -57,7 +58,7 @@ async def replace_command(session: Session, request: ReplaceRequest, by_uid: boo
         raise Refusal("EXPUNGEISSUED", "The message to be replaced no longer exists") from error
     session.made(target.row.id, [placed.uid], 1)
     session.untagged(b"OK [%b] Replacement message ready" % _appenduid([placed]))
-    await session.announce(expunge=True, ask=True, own=True)
+    await announce(session, expunge=True, ask=True, own=True)
     return Reply("REPLACE completed", highest_modseq(session))
 
 

@@ -35,7 +35,8 @@ from mailservers.imap.messages import chosen_uids
 from mailservers.imap.object_ids import email_object_id, thread_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import tell_vanished
-from mailservers.imap.session import Selected, Session, flags_text
+from mailservers.imap.selected import Selected, flags_text
+from mailservers.imap.session import Session
 from mailservers.models import Flag
 from mailservers.store.content import MessageStream, open_message, read_halves, read_headers, read_messages
 from mailservers.store.engine import store

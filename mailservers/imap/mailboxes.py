@@ -12,7 +12,8 @@ from mailservers.imap.listing import list_line, superiors
 from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import resynchronise
-from mailservers.imap.session import Selected, Session
+from mailservers.imap.selected import Selected
+from mailservers.imap.session import Session
 from mailservers.imap.sharing import reach
 from mailservers.store.access import Access, all_access, find_access, place_for, subscribe_shared
 from mailservers.store.engine import store
@@ -88,8 +89,8 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
 
 def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
     row = opened.access.row
-    session.untagged(b"FLAGS " + session.defined_flags(selected))
-    permanent = flag_list(session.permanent_flags(selected))
+    session.untagged(b"FLAGS " + selected.defined_flags())
+    permanent = flag_list(selected.permanent_flags())
     session.untagged(b"OK [PERMANENTFLAGS %b] Flags permitted" % permanent)
     session.untagged(b"%d EXISTS" % len(selected.view))
     if not session.rev2:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from mailservers.formats.imap.arguments import CopyRequest, StoreRequest
 from mailservers.formats.imap.sequences import SequenceSet, write_numbers, write_numbers_in_order
+from mailservers.imap.announcing import announce
 from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.replies import Refusal, Reply
-from mailservers.imap.session import SYSTEM_FLAG_BITS, Session
+from mailservers.imap.selected import SYSTEM_FLAG_BITS
+from mailservers.imap.session import Session
 from mailservers.imap.sharing import may_change, require_selected
 from mailservers.store.access import Access
 from mailservers.store.copying import Copied, Target, copy, move
@@ -141,7 +143,7 @@ async def move_command(session: Session, request: CopyRequest, by_uid: bool = Fa
     if code is not None:
         session.untagged(b"OK [%b] Moved" % code)
     session.made(target.row.id, moved.target_uids, 1)
-    await session.announce(expunge=True, own=True)
+    await announce(session, expunge=True, own=True)
     return Reply("MOVE completed", highest_modseq(session) if code is not None else None)
 
 
@@ -178,7 +180,7 @@ async def _expunge(session: Session, uids: Sequence[int] | None) -> Reply:
     selected = session.mailbox
     require_writable(session, "e")
     _, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
-    await session.announce(expunge=True, ask=bool(gone), own=True)
+    await announce(session, expunge=True, ask=bool(gone), own=True)
     return Reply("EXPUNGE completed", highest_modseq(session) if gone else None)
 
 

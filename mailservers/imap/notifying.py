@@ -17,6 +17,7 @@ from dataclasses import replace
 from mailservers.formats.imap.fetch import BinarySection, BodySection, FetchItem
 from mailservers.formats.imap.notify import EventGroup, NotifyRequest
 from mailservers.formats.imap.writer import mailbox as mailbox_text
+from mailservers.imap.announcing import announce
 from mailservers.imap.fetching import fetch_new
 from mailservers.imap.listing import list_line
 from mailservers.imap.metadata import announce_metadata, watch
@@ -89,7 +90,7 @@ async def notify_command(session: Session, request: NotifyRequest) -> None:
     session.tells_marks = selected is not None and "FlagChange" in selected.events
     session.delays_expunges = selected is None or selected.filter != "SELECTED"
     session.new_items = tuple(_peeking(selected.items)) if selected is not None else ()
-    await session.announce(expunge=True, ask=True)
+    await announce(session, expunge=True, ask=True)
     if request.events & set(METADATA_EVENTS):
         await watch(session)
     if request.groups:
@@ -108,7 +109,7 @@ def _peeking(items: Iterable[FetchItem]) -> Iterator[FetchItem]:
 
 async def announce_all(session: Session, expunge: bool) -> None:
     """Tell what there is to be told: of the selected mailbox, then of the others."""
-    await session.announce(expunge)
+    await announce(session, expunge)
     if session.new_items and session.selected is not None:
         uids, session.selected.to_fetch = session.selected.to_fetch, []
         if uids:

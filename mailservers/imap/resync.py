@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from mailservers.formats.imap.selecting import KnownState
 from mailservers.formats.imap.sequences import Ranges, SequenceSet, clipped, missing, within, write_numbers
-from mailservers.imap.session import FLUSH_LINES, Selected, Session
+from mailservers.imap.selected import Selected
+from mailservers.imap.session import FLUSH_LINES, Session
 from mailservers.store.engine import store
 from mailservers.store.queries import expunged_since, marks_since
 from mailservers.store.queries import uids as uids_of

@@ -1,12 +1,6 @@
-"""What one client has open: who it is, which mailbox it has selected, what it has been told.
+"""What one client has open: who it is, which mailbox it has selected, what it asked to be told; and what is said to it.
 
-The session turns changes of the store into untagged responses. ``announce`` asks the store what happened
-since ``Selected.seen_modseq`` and says so: EXPUNGE (only where a command lets it through: RFC 9051
-section 7.5.1), EXISTS, RECENT, FETCH. The hub's call-back only notes how far the mailbox has moved
-(``hinted``), so that a command in a quiet mailbox asks nothing.
-
-Invariants: the view changes only together with the response that says so; ``seen_modseq`` never goes
-back; the mailbox is watched exactly as long as it is selected.
+Invariant: the mailbox is watched exactly as long as it is selected.
 """
 
 from __future__ import annotations
@@ -14,25 +8,17 @@ from __future__ import annotations
 import logging
 import time
 from array import array
-from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
 from accounts.auth.door import Identity
-from mailservers.formats.imap.sequences import write_numbers
-from mailservers.formats.imap.writer import flag_list
-from mailservers.imap.replies import Disconnect
-from mailservers.imap.tracker import View
-from mailservers.models import Flag
-from mailservers.store.access import ALL_RIGHTS
+from mailservers.imap.selected import WELL_KNOWN_KEYWORDS, Selected, flags_text
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
-from mailservers.store.flags import FlagRow, FlagsStored
+from mailservers.store.flags import FlagRow
 from mailservers.store.mailboxes import claim_recent
-from mailservers.store.queries import ChangesSince, changes_since
-from mailservers.store.queries import uids as uids_of
 from mailservers.store.transaction import Change
 
 if TYPE_CHECKING:
@@ -42,26 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SYSTEM_FLAGS = tuple((flag.value, flag.label) for flag in Flag)
-SYSTEM_FLAG_BITS = {label: value for value, label in SYSTEM_FLAGS}
-# RFC 9051 section 2.3.2: keywords a server SHOULD support; told to the client in every mailbox.
-WELL_KNOWN_KEYWORDS = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing")
 PROGRESS_EVERY_S = 10.0
 FLUSH_LINES = 500  # responses collected before they are sent
-
-_system_flag_texts = tuple(
-    " ".join(label for value, label in SYSTEM_FLAGS if bits & value) for bits in range(1 << len(SYSTEM_FLAGS))
-)
-
-
-def flags_text(flags: int, keywords: str, recent: bool) -> bytes:
-    """``\\Seen $Forwarded``: what stands between the parentheses of FLAGS."""
-    text = _system_flag_texts[flags & 31]
-    if keywords:
-        text = f"{text} {keywords}" if text else keywords
-    if recent:
-        text = f"{text} \\Recent" if text else "\\Recent"
-    return text.encode("ascii", "replace")
 
 
 class Sink(Protocol):
@@ -85,79 +53,6 @@ class Sink(Protocol):
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
     def expect_within(self, seconds: float) -> None: ...
-
-
-class Selected:
-    """The selected mailbox."""
-
-    __slots__ = (
-        "first_recent",
-        "hinted",
-        "keywords",
-        "mailbox_id",
-        "name",
-        "own_new",
-        "owner_id",
-        "read_only",
-        "recent_unclaimed",
-        "rights",
-        "seen_modseq",
-        "to_fetch",
-        "told",
-        "uid_next",
-        "uid_validity",
-        "untold_marks",
-        "view",
-    )
-
-    def __init__(
-        self, owner_id: int, mailbox_id: int, name: str, uid_validity: int, uids: array[int], read_only: bool
-    ) -> None:
-        self.owner_id = owner_id
-        self.mailbox_id = mailbox_id
-        self.name = name
-        self.uid_validity = uid_validity
-        self.view = View(uids)
-        self.read_only = read_only
-        self.rights: frozenset[str] = ALL_RIGHTS  # as they were at SELECT (RFC 4314 section 5.1.1)
-        self.seen_modseq = 0  # all changes up to here are in the view
-        self.hinted = 0  # the mailbox is known to have moved on to here
-        self.uid_next = 1  # messages from here on have not been announced
-        self.first_recent = 0  # UIDs from here on are \Recent in this session; 0: none are (IMAP4rev2)
-        self.recent_unclaimed = False  # \Recent messages came that other sessions could still see as such
-        self.keywords: frozenset[str] = frozenset()  # told to the client in FLAGS
-        self.untold_marks: int | None = None  # NOTIFY left marks untold from this mod-sequence on
-        self.to_fetch: list[int] = []  # new messages that NOTIFY wants fetched
-        self.own_new: set[int] = set()  # new messages that the client itself made
-        self.told: dict[int, int] | None = None  # uid -> modseq of marks this command has sent
-
-    @property
-    def sets_seen(self) -> bool:
-        """Whether reading a message marks it as read."""
-        return not self.read_only and "s" in self.rights
-
-    @property
-    def recent_count(self) -> int:
-        """How many messages of the view are \\Recent."""
-        uids = self.view.uids
-        return len(uids) - bisect_left(uids, self.first_recent) if self.first_recent else 0
-
-    def is_recent(self, uid: int) -> bool:
-        return 0 < self.first_recent <= uid
-
-    def tell(self, rows: Sequence[FlagRow]) -> None:
-        """These marks are sent by the command in hand: not to be announced again."""
-        if self.told is None:
-            self.told = {}
-        for row in rows:
-            self.told[row.uid] = row.modseq
-
-    def stored(self, result: FlagsStored) -> None:
-        """The session's own operation took the mailbox a step on. Where that was the only step since the last
-        look, there is nothing left to ask for. Where others changed something too, all is asked for, and what
-        .SILENT kept quiet is told after all: a message may have got a flag of theirs as well."""
-        if result.changed and result.modseq == self.seen_modseq + 1:
-            self.seen_modseq = result.modseq
 
 
 class Session:
@@ -370,92 +265,7 @@ class Session:
             if change.modseq > selected.seen_modseq:
                 self.on_change()
 
-    # ------------------------------------------------------------ announcing
-
-    async def announce(self, expunge: bool, ask: bool = False, own: bool = False) -> None:
-        """Tell the client what changed in the selected mailbox. ``expunge``: EXPUNGE may be sent; ``ask``: look
-        even without a hint; ``own``: the client's command expunged, which it hears of whatever NOTIFY said.
-        Raises Disconnect where the mailbox is gone."""
-        selected = self.selected
-        if selected is None:
-            return
-        if not self.tells_new:
-            if own:
-                await self._changes(selected, selected.seen_modseq)
-                self._announce_expunged(selected)
-            selected.told = None
-            return
-        hinted = selected.hinted
-        since = selected.seen_modseq
-        if self.tells_marks and selected.untold_marks is not None:
-            since, selected.untold_marks, ask = selected.untold_marks, None, True
-        if ask or hinted > selected.seen_modseq:
-            changes = await self._changes(selected, since)
-            expunged = set(changes.expunged)
-            if expunge:
-                self._announce_expunged(selected)
-            rows = [row for row in changes.rows if row.uid not in expunged]
-            first_new = selected.uid_next
-            self._announce_new(selected, [row.uid for row in rows if row.uid >= first_new])
-            selected.uid_next = max(selected.uid_next, changes.uid_next)
-            await self._announce_marks(selected, [row for row in rows if row.uid < first_new])
-            if changes.highest_modseq > selected.seen_modseq:
-                selected.seen_modseq = changes.highest_modseq
-            if selected.hinted == hinted > selected.seen_modseq:
-                selected.hinted = selected.seen_modseq  # a hint of nothing
-        elif expunge:
-            self._announce_expunged(selected)
-        selected.told = None
-
-    async def _changes(self, selected: Selected, since: int) -> ChangesSince:
-        changes = await store.read(changes_since, selected.mailbox_id, since)
-        if self.selected is not selected:
-            raise ConnectionResetError  # meanwhile the client has gone
-        if changes is None:
-            raise Disconnect("The selected mailbox was deleted")
-        if changes.forgotten:
-            present = frozenset(await store.read(uids_of, selected.mailbox_id))
-            selected.view.mark_gone({uid for uid in selected.view.uids if uid not in present})
-        selected.view.mark_gone(set(changes.expunged))
-        return changes
-
-    def _announce_expunged(self, selected: Selected) -> None:
-        gone = sorted(selected.view.gone or ())
-        numbers = selected.view.remove_gone()
-        if self.qresync or self.uidonly:
-            if gone:
-                self.untagged(b"VANISHED " + write_numbers(gone))
-            return
-        for number in numbers:
-            self.untagged(b"%d EXPUNGE" % number)
-
-    def _announce_new(self, selected: Selected, uids: list[int]) -> None:
-        if not uids:
-            return
-        selected.view.add(uids)
-        selected.uid_next = uids[-1] + 1
-        self.untagged(b"%d EXISTS" % len(selected.view))
-        if not self.rev2:
-            if not selected.first_recent:
-                selected.first_recent = uids[0]
-            selected.recent_unclaimed = not selected.read_only
-            self.untagged(b"%d RECENT" % selected.recent_count)
-        if self.new_items:
-            selected.to_fetch += [uid for uid in uids if uid not in selected.own_new]
-            selected.own_new.clear()
-
-    async def _announce_marks(self, selected: Selected, rows: list[FlagRow]) -> None:
-        if not self.tells_marks:
-            if rows and selected.untold_marks is None:
-                selected.untold_marks = selected.seen_modseq
-            return
-        told = selected.told or {}
-        for row in rows:
-            number = selected.view.number_of(row.uid)
-            if number and told.get(row.uid) != row.modseq:
-                self.fetch_marks(number, row, with_uid=True)
-                if self.pending >= FLUSH_LINES:
-                    await self.flush()
+    # ------------------------------------------------------------ messages
 
     def fetch_marks(self, number: int, row: FlagRow, *, with_uid: bool, with_flags: bool = True) -> None:
         """``* n FETCH (UID u FLAGS (...) MODSEQ (m))`` with the items that apply to this session."""
@@ -504,21 +314,4 @@ class Session:
         words = [word for word in keywords.split() if word not in WELL_KNOWN_KEYWORDS]
         if not selected.keywords.issuperset(words):
             selected.keywords = selected.keywords.union(words)
-            self.untagged(b"FLAGS " + self.defined_flags(selected))
-
-    def permanent_flags(self, selected: Selected) -> list[str]:
-        """PERMANENTFLAGS: what the client may change here (RFC 4314 section 5.1.1)."""
-        if selected.read_only:
-            return []
-        rights = {"\\Seen": "s", "\\Deleted": "t"}
-        flags = (*(label for _, label in SYSTEM_FLAGS), *_keywords_of(selected), "\\*")
-        return [flag for flag in flags if rights.get(flag, "w") in selected.rights]
-
-    @staticmethod
-    def defined_flags(selected: Selected) -> bytes:
-        """The list of the FLAGS response: system flags and the keywords in use here."""
-        return flag_list([*(label for _, label in SYSTEM_FLAGS), *_keywords_of(selected)])
-
-
-def _keywords_of(selected: Selected) -> list[str]:
-    return list({word.lower(): word for word in (*WELL_KNOWN_KEYWORDS, *sorted(selected.keywords))}.values())
+            self.untagged(b"FLAGS " + selected.defined_flags())

@@ -38,7 +38,7 @@ _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _EMAIL_ID = re.compile(rb"M([0-9a-f]{32})")
 _THREAD_ID = re.compile(rb"T([1-9][0-9]{0,18})")
 _PARTIAL = re.compile(rb"(-?)([0-9]{1,10}):(-?)([0-9]{1,10})")
-CHARSETS = ("US-ASCII", "UTF-8")
+CHARSETS = (b"US-ASCII", b"UTF-8")
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
 
 
@@ -81,17 +81,19 @@ def parse_program(lexer: Lexer) -> Key:
         if not lexer.charset_allowed:
             raise ImapSyntaxError("No charset may be named after ENABLE UTF8=ACCEPT")
         lexer.sp()
-        _check_charset(lexer.astring("a charset"))
-        lexer.sp()
-    key = _keys(lexer, 0)
-    lexer.end()
-    return key
+        return parse_criteria(lexer)
+    return _keys_to_the_end(lexer)
 
 
 def parse_criteria(lexer: Lexer) -> Key:
     """search-criteria = charset 1*(SP search-key): what SORT and THREAD end with (RFC 5256 section 5)."""
-    _check_charset(lexer.astring("a charset"))
+    if lexer.astring("a charset").upper() not in CHARSETS:
+        raise BadCharset("Unknown charset")
     lexer.sp()
+    return _keys_to_the_end(lexer)
+
+
+def _keys_to_the_end(lexer: Lexer) -> Key:
     key = _keys(lexer, 0)
     lexer.end()
     return key
@@ -104,11 +106,6 @@ def next_label(lexer: Lexer) -> str | None:
     label = lexer.label("a search key")
     lexer.pos = start
     return label
-
-
-def _check_charset(name: bytes) -> None:
-    if name.upper() not in (charset.encode() for charset in CHARSETS):
-        raise BadCharset("Unknown charset")
 
 
 def parse_return_options(lexer: Lexer) -> tuple[frozenset[str] | None, Partial | None]:
