@@ -3,8 +3,9 @@
     reader.begin(size, is_last)        # a BDAT command
     reader.feed(octets)                # -> what came after the chunk, or None while octets of it are missing
 
-Memory is bounded by the limit: a chunk that would pass it, or that nobody wants, is read to its end and thrown away,
-so that the commands behind it are still found (RFC 3030 2: the data is discarded before the reply).
+`take` gives what has come so far, so that a large message need not be held. A chunk that would pass the limit, or
+that nobody wants, is read to its end and thrown away, so that the commands behind it are still found (RFC 3030 2: the
+data is discarded before the reply).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import re
 
 from .smtp import SmtpSyntaxError
+from .smtp_data import LineEnds
 
 _BDAT = re.compile(r"([0-9]{1,20})(?:[ \t]+(LAST))?", re.IGNORECASE)
 
@@ -25,7 +27,7 @@ def parse_bdat(rest: str) -> tuple[int, bool]:
 
 
 class ChunkReader:
-    """One message's chunks, each begun with `begin`. `content` is the whole after the last."""
+    """One message's chunks, each begun with `begin`. `take` the rest after the last."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -33,6 +35,8 @@ class ChunkReader:
         self._size = 0
         self._missing = 0
         self._keeps = True
+        self.line_ends = LineEnds()
+        self.held = 0  # octets of content not taken
         self.chunk_size = 0  # of the chunk in hand
         self.is_last = False
         self.is_too_large = False
@@ -45,7 +49,7 @@ class ChunkReader:
         self._keeps = wanted
         if self._size + size > self._limit:
             self.is_too_large = True
-            self._pieces.clear()
+            self.take()
 
     @property
     def is_complete(self) -> bool:
@@ -59,9 +63,18 @@ class ChunkReader:
         if self._keeps and not self.is_too_large:
             self._pieces.append(taken)
             self._size += len(taken)
+            self.held += len(taken)
+            self.line_ends.feed(taken)
         else:
             self.swallowed += len(taken)
         return data[len(taken) :] if self._missing == 0 else None
 
-    def content(self) -> bytes:
-        return b"".join(self._pieces)
+    def take(self) -> list[bytes]:
+        """The content that has come since the last time, in pieces."""
+        pieces, self._pieces, self.held = self._pieces, [], 0
+        return pieces
+
+    def throw_away(self) -> None:
+        """Read the chunk to its end, and keep nothing."""
+        self._keeps = False
+        self.take()

@@ -42,7 +42,7 @@ class DataReader:
         self._carry = b"\r\n"  # octets not decided on; these, so that "." CRLF at the very start is an end, too
         self._has_begun = False
         self._is_bare = False
-        self._line = b""  # the line that the last piece ends in: what octets it has if they are dots and NULs, else "x"
+        self._dots = DotLines()
         self.held = 0  # octets of content not taken
         self.swallowed = 0  # octets thrown away: the message is over the limit, or nobody wants it
 
@@ -66,7 +66,7 @@ class DataReader:
         rest, self._carry = self._carry[3:], b""
         if self.swallowed:
             return Received(None, rest)
-        return Received(b"".join(self.take()), rest, self._is_bare)
+        return Received(b"".join(self.take()), rest, self._is_bare or self._dots.were_seen)
 
     def take(self) -> list[bytes]:
         """The content that has come since the last time, in pieces."""
@@ -80,7 +80,7 @@ class DataReader:
 
     def _keep(self, piece: bytes, is_plain: bool) -> None:
         """`is_plain`: no CR in it is bare, and no line begins with a dot."""
-        self._look_for_dots(piece)
+        self._dots.feed(piece)
         if is_plain:
             self._is_bare = self._is_bare or _BARE_LF.search(piece) is not None
         else:
@@ -97,16 +97,6 @@ class DataReader:
             self._pieces.append(piece)
             self.held += len(piece)
 
-    def _look_for_dots(self, piece: bytes) -> None:
-        """Lines of dots and NULs, however they are cut: `_line` stands for what there is of the last one."""
-        if b"\0" in piece or b"\0" in self._line:
-            piece = self._line + piece
-            self._is_bare = self._is_bare or _NUL_DOTS.search(piece, 0, piece.rfind(b"\n") + 1) is not None
-        else:
-            piece = self._line + piece[max(piece.rfind(b"\n"), 0) :]
-        last = piece[piece.rfind(b"\n") + 1 :]
-        self._line = b"x" if last.strip(b".\0") else bytes(sorted(set(last)))
-
 
 def _undecided(window: bytes) -> int:
     """How many octets at the end may be the beginning of the data's end."""
@@ -119,9 +109,46 @@ def _line_start(window: bytes, cut: int) -> int:
     return start if start >= 0 and len(window) - start <= _LONG_LINE else cut
 
 
-def has_unsafe_line_end(content: bytes) -> bool:
-    """Is there a CR or LF that is not of a CRLF, or a line of dots and NULs, where a careless host may end the data?"""
-    return _has_bare(content) or (b"\0" in content and _NUL_DOTS.search(content) is not None)
+class LineEnds:
+    """Is there a CR or LF that is not of a CRLF, or a line of dots and NULs, in content that comes in pieces?"""
+
+    def __init__(self) -> None:
+        self._carry = b""  # a CR whose LF may be in the next piece
+        self._is_bare = False
+        self._dots = DotLines()
+
+    def feed(self, piece: bytes) -> None:
+        piece = self._carry + piece
+        self._carry = b"\r" if piece.endswith(b"\r") else b""
+        piece = piece[: len(piece) - len(self._carry)]
+        self._is_bare = self._is_bare or _has_bare(piece)
+        self._dots.feed(piece)
+
+    def are_unsafe(self) -> bool:
+        """After the last piece."""
+        return self._is_bare or bool(self._carry) or self._dots.were_seen or self._dots.is_one
+
+
+class DotLines:
+    """Lines of dots and NULs, where a careless host may end the data, however they are cut."""
+
+    def __init__(self) -> None:
+        self._line = b""  # the line that the last piece ends in: what octets it has if they are dots and NULs, else "x"
+        self.were_seen = False  # among the lines that have ended
+
+    def feed(self, piece: bytes) -> None:
+        if b"\0" in piece or b"\0" in self._line:
+            piece = self._line + piece
+            self.were_seen = self.were_seen or _NUL_DOTS.search(piece, 0, piece.rfind(b"\n") + 1) is not None
+        else:
+            piece = self._line + piece[max(piece.rfind(b"\n"), 0) :]
+        last = piece[piece.rfind(b"\n") + 1 :]
+        self._line = b"x" if last.strip(b".\0") else bytes(sorted(set(last)))
+
+    @property
+    def is_one(self) -> bool:
+        """Is the line that has not ended one?"""
+        return set(self._line) == {0, ord(".")}
 
 
 def _has_bare(content: bytes) -> bool:

@@ -24,15 +24,14 @@ from accounts.auth.door import Identity
 from mailservers.delivery.envelope import Envelope
 from mailservers.formats.smtp import SmtpSyntaxError, decode_line, split_command
 from mailservers.formats.smtp_chunks import ChunkReader
-from mailservers.formats.smtp_data import DataReader, Received, has_unsafe_line_end
+from mailservers.formats.smtp_data import DataReader, Received
 from mailservers.smtp import defences, replies
 from mailservers.smtp.arrival import Arrived, accept_arrived, note_message_refused, write_down
 from mailservers.smtp.commands import COMMANDS
 from mailservers.smtp.replies import Reply
 from mailservers.smtp.trace import ConnectionTrace
 from mailservers.smtp.wire import Mode, Role, Waiting, Wire
-from mailservers.store.errors import StoreError
-from mailservers.store.spool import Content, Spool
+from mailservers.store.arriving import Arriving
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,6 @@ MAX_LINE = 4096  # octets with CRLF; RFC 5321 4.5.3.1.4 asks 512, extensions add
 MAX_AUTH_LINE = 12_288  # RFC 4954 4
 MAX_WAITING = 256 * 1024  # octets of pipelined input before reading is paused
 MAX_ERRORS = 20
-SPOOL_AT_ONCE = 256 * 1024  # octets, once a message is being spooled
 MAX_SWALLOW = 4  # times the size limit is read to the end of an oversized message, then the connection is cut
 
 
@@ -55,6 +53,7 @@ class Session:
         "_pace",
         "_task",
         "answer",
+        "arriving",
         "buffer",
         "chunk_refusal",
         "chunks",
@@ -67,7 +66,6 @@ class Session:
         "is_over",
         "mode",
         "role",
-        "spool",
         "trace",
         "wire",
     )
@@ -85,7 +83,7 @@ class Session:
         self.buffer = b""
         self._at = 0  # how far into the buffer we are
         self.data: DataReader | None = None
-        self.spool: Spool | StoreError | None = None  # of a large message, or why there is none
+        self.arriving = Arriving()  # the message of DATA or BDAT
         self.chunks: ChunkReader | None = None  # a message that comes by BDAT
         self.chunk_refusal: Reply | None = None  # what the chunk in hand will be answered, once it has been read
         self.answer: Callable[[bytes], Waiting | None] | None = None
@@ -184,6 +182,7 @@ class Session:
     def reset(self) -> None:
         """There is no transaction any more."""
         self.envelope = self.chunks = None
+        self.arriving = Arriving()
 
     def forget_input(self) -> None:
         self.buffer, self._at = b"", 0
@@ -324,6 +323,8 @@ class Session:
         if rest is not None:
             self.buffer, self._at = rest, 0
             self._end_chunk(self.chunks)
+        elif self.arriving.is_due(self.chunks.held):
+            self._run(self._put_by(self.chunks))
         elif self.chunks.swallowed > MAX_SWALLOW * settings.MESSAGE_SIZE_LIMIT:
             self.end((421, "5.3.4", "Message too large"))
 
@@ -340,54 +341,54 @@ class Session:
             for _ in range(count):
                 self.reply(replies.TOO_LARGE)
             note_message_refused(self, envelope, replies.TOO_LARGE)
-        elif not chunks.is_last:
-            self.reply((250, "2.0.0", f"{chunks.chunk_size} octets received"))
-        else:
+        elif chunks.is_last:
+            arriving = self.arriving
             self.reset()
-            content = chunks.content()
-            bare = has_unsafe_line_end(content) and not envelope.options.is_binary
-            self._run(accept_arrived(self, envelope, Arrived(content, bare)))
+            bare = chunks.line_ends.are_unsafe() and not envelope.options.is_binary
+            self._run(self._accept(envelope, arriving, chunks.take(), bare))
+        elif self.arriving.error is not None or self.arriving.is_due(chunks.held):
+            self._run(self._keep_chunk(envelope, chunks))
+        else:
+            self.reply((250, "2.0.0", f"{chunks.chunk_size} octets received"))
+
+    async def _keep_chunk(self, envelope: Envelope, chunks: ChunkReader) -> None:
+        """A chunk is answered for: when the disk refuses it, the transaction is over."""
+        await self._put_by(chunks)
+        if self.arriving.error is None:
+            self.reply((250, "2.0.0", f"{chunks.chunk_size} octets received"))
+            return
+        reply = replies.for_error(self.arriving.error) or replies.TEMPORARY
+        self.reset()
+        self.reply(reply)
+        note_message_refused(self, envelope, reply)
 
     def _take_data(self, data: bytes) -> None:
         assert self.data is not None
         received = self.data.feed(data)
         if received is None:
-            if self.data.held > settings.STREAM_OVER or (self.data.held > SPOOL_AT_ONCE and self.spool is not None):
-                self._run(self._write_spool(self.data.take()))
+            if self.arriving.is_due(self.data.held):
+                self._run(self._put_by(self.data))
             elif self.data.swallowed > MAX_SWALLOW * settings.MESSAGE_SIZE_LIMIT:
                 self.end((421, "5.3.4", "Message too large"))
             return
-        spool, self.spool = self.spool, None
         self.data, self.mode = None, Mode.LINE
         self.buffer, self._at = received.rest, 0
-        envelope = self.envelope
+        envelope, arriving = self.envelope, self.arriving
         self.reset()
         assert envelope is not None
-        if spool is not None:
-            self._run(self._accept_spooled(envelope, received, spool))
+        self._run(self._accept_data(envelope, arriving, received))
+
+    async def _put_by(self, reader: DataReader | ChunkReader) -> None:
+        """What has come of a large message goes out of memory. When the disk refuses, nothing more of it is kept."""
+        await self.arriving.write(reader.take())
+        if self.arriving.error is not None:
+            reader.throw_away()
+
+    async def _accept_data(self, envelope: Envelope, arriving: Arriving, received: Received) -> None:
+        if received.content is None and arriving.error is None:
+            await accept_arrived(self, envelope, Arrived(None, received.has_bare_line_end))
         else:
-            self._run(accept_arrived(self, envelope, Arrived(received.content, received.has_bare_line_end)))
+            await self._accept(envelope, arriving, [received.content or b""], received.has_bare_line_end)
 
-    async def _write_spool(self, pieces: list[bytes]) -> None:
-        """Put what has come of a large message out of memory. When the disk refuses, that is the reply to its end."""
-        try:
-            if self.spool is None:
-                self.spool = await asyncio.to_thread(Spool)
-            if isinstance(self.spool, Spool):
-                await asyncio.to_thread(self.spool.write, pieces)
-        except StoreError as error:
-            log.warning("a large message cannot be kept: %s", error)
-            self.spool = error
-            if self.data is not None:
-                self.data.throw_away()
-
-    async def _accept_spooled(self, envelope: Envelope, received: Received, spool: Spool | StoreError) -> None:
-        content: Content | StoreError | None = received.content
-        if isinstance(spool, StoreError):
-            content = spool
-        elif received.content is not None and not received.has_bare_line_end:
-            try:
-                content = await asyncio.to_thread(spool.finish, [received.content])
-            except StoreError as error:
-                content = error
-        await accept_arrived(self, envelope, Arrived(content, received.has_bare_line_end))
+    async def _accept(self, envelope: Envelope, arriving: Arriving, last: list[bytes], bare: bool) -> None:
+        await accept_arrived(self, envelope, Arrived(await arriving.finish(last), bare))

@@ -1,8 +1,9 @@
 """A large message on its way in: in a file without a name, so that it is never whole in memory.
 
-`Spool` is written while the message comes (`write` blocks: call it in a thread); `finish` gives `Spooled`, the
-message's octets, which can get another header without being written anew. The file is in the directory of the
-message files, has no name from the start, and goes with the last reference to it, or with the process.
+`Spool` is written while the message comes (`write` blocks: call it in a thread); `content` gives `Spooled`, the
+message's octets, which can get another header without being written anew. Several messages can follow one another.
+The file is in the directory of the message files, has no name from the start, and goes with the last reference to
+it, or with the process.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Spool:
     def __init__(self) -> None:
         directory = Path(settings.MESSAGE_FILES_DIR)
         self.size = 0
+        self._start = 0  # of the message that is being written
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115  # goes with its last user
@@ -43,20 +45,21 @@ class Spool:
         except OSError as error:
             raise as_store_error(error) from error
 
-    def finish(self, pieces: Iterable[bytes]) -> Spooled:
-        """Write the last pieces; all octets."""
-        self.write(pieces)
-        return Spooled(self, b"", 0)
+    def content(self) -> Spooled:
+        """All octets since the last call: what is written from here on is another message."""
+        start, self._start = self._start, self.size
+        return Spooled(self, b"", start, self.size)
 
 
 class Spooled(Windowed):
-    """`head`, and then the spool from an offset on."""
+    """`head`, and then the spool from an offset up to another."""
 
-    def __init__(self, spool: Spool, head: bytes, offset: int) -> None:
-        super().__init__(len(head) + spool.size - offset)
+    def __init__(self, spool: Spool, head: bytes, offset: int, end: int) -> None:
+        super().__init__(len(head) + end - offset)
         self._spool = spool
         self._head = head
         self._offset = offset
+        self._end = end
 
     def read(self, start: int, end: int) -> bytes:
         head = self._head[start:end]
@@ -80,7 +83,8 @@ class Spooled(Windowed):
         """The message with another header in front of the same body."""
         header = self.header()
         left = self._head[len(header) :]
-        return Spooled(self._spool, change(header) + left, self._offset + len(header) + len(left) - len(self._head))
+        offset = self._offset + len(header) + len(left) - len(self._head)
+        return Spooled(self._spool, change(header) + left, offset, self._end)
 
     def whole(self) -> bytes:
         """All octets at once, for whom a stream will not do."""

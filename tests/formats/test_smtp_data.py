@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailservers.formats.smtp_data import DataReader, Received, has_unsafe_line_end
+from mailservers.formats.smtp_data import DataReader, LineEnds, Received
 
 LIMIT = 40
 _pieces = st.sampled_from([b"\r\n", b"\r\n", b".", b".", b"a", b"\r", b"\n", b"\0", b"\r\n.\r\n", b"xyz"])
 _wire = st.lists(_pieces, max_size=40).map(lambda pieces: b"".join(pieces) + b"\r\n.\r\nQUIT\r\n")
+
+
+_UNSAFE = re.compile(rb"(?<!\r)\n|\r(?!\n)|^(?=[.\0]*\.)(?=[.\0]*\0)[.\0]+\r?$", re.MULTILINE)
+
+
+def _are_unsafe(*pieces: bytes) -> bool:
+    ends = LineEnds()
+    for piece in pieces:
+        ends.feed(piece)
+    return ends.are_unsafe()
 
 
 def _plainly(wire: bytes) -> Received:
@@ -18,7 +30,7 @@ def _plainly(wire: bytes) -> Received:
     content = (b"\r\n" + stuffed).replace(b"\r\n.", b"\r\n")[2:]
     if len(content) > LIMIT:
         return Received(None, rest)
-    return Received(content, rest, has_unsafe_line_end(stuffed))
+    return Received(content, rest, _are_unsafe(stuffed))
 
 
 def _in_chunks(wire: bytes, cuts: list[int], *, takes: bool) -> Received:
@@ -52,3 +64,12 @@ def test_what_is_thrown_away_still_ends() -> None:
     assert reader.feed(b"abc\r\n") is None
     reader.throw_away()
     assert reader.feed(b"def\r\n.\r\nNOOP\r\n") == Received(None, b"NOOP\r\n")
+
+
+@given(st.lists(_pieces, max_size=12))
+@example([b"\r\n.", b"\0"])
+@example([b"a\r", b"\n"])
+@example([b"\0", b".", b"\r\n"])
+@example([b"a", b".\0\r\n"])
+def test_unsafe_line_ends_are_found_however_they_are_cut(pieces: list[bytes]) -> None:
+    assert _are_unsafe(*pieces) == (_UNSAFE.search(b"".join(pieces)) is not None)

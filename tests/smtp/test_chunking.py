@@ -190,7 +190,8 @@ def test_any_split_gives_the_same_message(chunks: list[bytes], step: int) -> Non
             rest = reader.feed(stream[at : at + step])
             at += step
         assert rest + stream[at:] == b"REST" or not chunk
-    assert reader.content() == b"".join(chunks) and reader.is_last
+    assert reader.held == len(b"".join(chunks)) and reader.is_last
+    assert b"".join(reader.take()) == b"".join(chunks) and reader.held == 0
 
 
 @given(st.text(max_size=30))
