@@ -14,6 +14,7 @@ from accounts.services.users import get_user, lock_out, must_leave_an_admin
 from mailservers.delivery import routing
 from mailservers.models import AclEntry, Expunged, Mailbox, MailboxMessage, Subscription
 from mailservers.store.engine import store
+from mailservers.store.placing import lock_mailboxes
 from mailservers.store.quota import release_owner
 from mailservers.store.removing import forget_messages
 from mailservers.store.transaction import Transaction
@@ -57,6 +58,7 @@ def end_removal(tx: Transaction, user_id: int) -> None:
     """What came in meanwhile, the mailboxes, aliases that would lead to nobody, and the user."""
     while remove_some_messages(tx, user_id):
         pass
+    lock_mailboxes(Mailbox.objects.filter(owner_id=user_id).values_list("pk", flat=True))  # before the usage
     release_owner(user_id)
     expunged = Expunged.objects.filter(mailbox__owner_id=user_id)
     expunged._raw_delete(expunged.db)  # nothing refers to these rows; the plain delete would load each

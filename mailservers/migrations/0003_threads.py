@@ -12,17 +12,18 @@ PLACES = 500  # written at once
 def thread_what_is_there(apps, schema_editor):
     """In the order of arrival, by the rule that new mail is threaded by."""
     MailboxMessage = apps.get_model("mailservers", "MailboxMessage")
-    owners = MailboxMessage.objects.order_by("mailbox__owner_id").values_list("mailbox__owner_id", flat=True)
-    for owner_id in owners.distinct():
-        _thread_owner(apps, owner_id)
+    using = schema_editor.connection.alias
+    places = MailboxMessage.objects.using(using).order_by("mailbox__owner_id")
+    for owner_id in places.values_list("mailbox__owner_id", flat=True).distinct():
+        _thread_owner(apps, using, owner_id)
 
 
-def _thread_owner(apps, owner_id):
+def _thread_owner(apps, using, owner_id):
     MailboxMessage = apps.get_model("mailservers", "MailboxMessage")
     ThreadKey = apps.get_model("mailservers", "ThreadKey")
     threader, subjects, threads = Threader({}), {}, {}
     names = ("message_id", "in_reply_to", "references", "subject", "sha256", "created_at")
-    places = MailboxMessage.objects.filter(mailbox__owner_id=owner_id).order_by("id")
+    places = MailboxMessage.objects.using(using).filter(mailbox__owner_id=owner_id).order_by("id")
     day = 0
     for pk, content, *fields in places.values_list("id", "message_id", *(f"message__{name}" for name in names)):
         message_id, in_reply_to, references, subject, sha256, created_at = fields
@@ -35,15 +36,15 @@ def _thread_owner(apps, owner_id):
     ids = list(threads)
     for start in range(0, len(ids), PLACES):
         rows = [MailboxMessage(id=pk, thread_id=threads[pk]) for pk in ids[start : start + PLACES]]
-        MailboxMessage.objects.bulk_update(rows, ["thread_id"])
-    ThreadKey.objects.bulk_create(
+        MailboxMessage.objects.using(using).bulk_update(rows, ["thread_id"])
+    ThreadKey.objects.using(using).bulk_create(
         (ThreadKey(id=key, owner_id=owner_id, thread_id=t, seen_on=day) for key, (_, t) in threader.new.items()),
         batch_size=PLACES,
     )
-    _write_joins(apps.get_model("mailservers", "JoinedThread"), threader.joins)
+    _write_joins(apps.get_model("mailservers", "JoinedThread").objects.using(using), threader.joins)
 
 
-def _write_joins(JoinedThread, joins):
+def _write_joins(rows, joins):
     into = {}
 
     def root(thread):
@@ -56,7 +57,7 @@ def _write_joins(JoinedThread, joins):
         if low != high:
             into[high] = low
     owner_id = joins[0][0] if joins else None
-    JoinedThread.objects.bulk_create(JoinedThread(owner_id=owner_id, thread_id=t, into_id=root(t)) for t in into)
+    rows.bulk_create(rows.model(owner_id=owner_id, thread_id=t, into_id=root(t)) for t in into)
 
 
 class Migration(migrations.Migration):

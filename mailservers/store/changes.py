@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import connection
+from django.db.models import Max
 
 from mailservers.models import DeliveryEvent, Mailbox
+from mailservers.store.event_position import EventPosition
 from mailservers.store.transaction import Change, Event, Transaction
 
 log = logging.getLogger(__name__)
 GROUP = "postroom.changes"
 POLL_WITH_LAYER_S = 30.0
+EVENTS_AT_ONCE = 500
 
 OnChange = Callable[[Change], None]
 OnEvent = Callable[[Event], None]
@@ -42,7 +46,7 @@ class ChangeHub:
         self._watched: dict[int, int] = {}  # owner -> number of subscriptions, for the poll
         self._events: set[OnEvent] = set()
         self._seen: dict[int, _Seen] = {}  # mailbox -> what it was at the last poll
-        self._last_event = 0
+        self._position = EventPosition()
         self._origin = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -55,6 +59,7 @@ class ChangeHub:
         if self._loop is loop:
             return
         self._loop = loop
+        self._position = EventPosition()
         layer = get_channel_layer()
         shared = layer is not None and not isinstance(layer, InMemoryChannelLayer)
         poll_s = max(settings.CHANGE_POLL_S, POLL_WITH_LAYER_S) if shared else settings.CHANGE_POLL_S
@@ -129,15 +134,18 @@ class ChangeHub:
         except Exception:
             log.warning("a change hint was not sent to the other processes", exc_info=True)
 
-    def _dispatch(self, changes: Iterable[Change], events: Iterable[Event]) -> None:
+    def _dispatch(self, changes: Iterable[Change], events: Sequence[Event] = ()) -> None:
+        """What this process wrote, or what it knows of others' mailboxes."""
         for change in changes:
             for callback in (
                 *self._mailboxes.get(change.mailbox_id, ()),
                 *self._owners.get(change.owner_id, ()),
             ):
                 _guarded(callback, change)
+        self._tell(self._position.own(events))
+
+    def _tell(self, events: Iterable[Event]) -> None:
         for event in events:
-            self._last_event = max(self._last_event, event.id)
             for on_event in tuple(self._events):
                 _guarded(on_event, event)
 
@@ -152,7 +160,7 @@ class ChangeHub:
                     message = await layer.receive(channel)
                     if message.get("origin") == self._origin:
                         continue
-                    self._dispatch([Change(*c) for c in message["changes"]], ())
+                    self._dispatch([Change(*c) for c in message["changes"]])
                     if message["last_event"]:
                         await self._read_events()
             except asyncio.CancelledError:
@@ -166,17 +174,23 @@ class ChangeHub:
 
         version = None
         while True:
-            await asyncio.sleep(every_s)
             try:
+                if self._position.last is None:
+                    self._position.begin(await store.read(_newest_event))
+                await asyncio.sleep(every_s)
+                newest_own = self._position.newest_own
                 now = await store.call(_foreign_writes)
                 if now is None or now != version:
                     version = now
                     await self._look()
                     await self._read_events()
+                else:
+                    self._position.pass_own(newest_own)
             except asyncio.CancelledError:
                 raise
             except Exception:
                 log.warning("looking for changes of other processes failed", exc_info=True)
+                await asyncio.sleep(every_s)
 
     async def _look(self) -> None:
         from mailservers.store.engine import store
@@ -188,19 +202,26 @@ class ChangeHub:
                 owner_id, name, is_subscribed, modseq = seen[mailbox_id] = tuple(state)
                 before = self._seen.get(mailbox_id)
                 if before is None or before[:3] != (owner_id, name, is_subscribed):
-                    self._dispatch([Change(owner_id, 0, 0)], ())
+                    self._dispatch([Change(owner_id, 0, 0)])
                 if before is None or before[3] != modseq:
-                    self._dispatch([Change(owner_id, mailbox_id, modseq)], ())
+                    self._dispatch([Change(owner_id, mailbox_id, modseq)])
         for mailbox_id, (owner_id, _, _, modseq) in self._seen.items():
             if mailbox_id not in seen and owner_id in owners:
-                self._dispatch([Change(owner_id, 0, 0), Change(owner_id, mailbox_id, modseq + 1)], ())
+                self._dispatch([Change(owner_id, 0, 0), Change(owner_id, mailbox_id, modseq + 1)])
         self._seen = seen
 
     async def _read_events(self) -> None:
         from mailservers.store.engine import store
 
-        if self._events:
-            self._dispatch((), await store.read(_events_after, self._last_event))
+        position = self._position
+        if not self._events or position.last is None:  # nobody wants to know what there was before
+            position.begin(await store.read(_newest_event))
+            return
+        is_full = True
+        while is_full and self._position is position:
+            found = await store.read(_events_after, position.last, position.gaps)
+            is_full = len(found) >= EVENTS_AT_ONCE
+            self._tell(position.read(found, time.monotonic()))
 
 
 def _foreign_writes(tx: Transaction) -> int | None:
@@ -219,12 +240,17 @@ def _mailbox_states(owners: list[int]) -> list[tuple[Any, ...]]:
     return list(boxes.values_list("id", "owner_id", "name", "is_subscribed", "highest_modseq"))
 
 
-def _events_after(last: int) -> list[Event]:
-    rows = DeliveryEvent.objects.order_by("-id")
-    rows = rows.filter(id__gt=last)[:500] if last else rows[:1]
+def _newest_event() -> int:
+    return DeliveryEvent.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+
+def _events_after(last: int, gaps: list[int]) -> list[Event]:
+    """Those at the gaps, and the next EVENTS_AT_ONCE, by id."""
+    late = list(DeliveryEvent.objects.filter(id__in=gaps).order_by("id")) if gaps else []
+    rows = DeliveryEvent.objects.filter(id__gt=last).order_by("id")[:EVENTS_AT_ONCE]
     return [
         Event(r.trace_id, r.step, r.outcome, r.sender, r.recipient, r.peer, r.detail, r.data, r.at, r.pk)
-        for r in reversed(rows)
+        for r in (*late, *rows)
     ]
 
 

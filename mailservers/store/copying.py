@@ -53,12 +53,12 @@ def move(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int], t
     to = to if isinstance(to, Target) else Target(to)
     source, target = _lock(owner_id, mailbox_id, to)
     is_given_away = source.owner_id != target.owner_id
-    accounts = lock_accounts([target.owner_id]) if is_given_away else None
+    accounts = lock_accounts([source.owner_id, target.owner_id]) if is_given_away else None
     result = _copy(tx, source, target, uids, to.may)
     if accounts is not None:
         take(accounts, {target.owner_id: (target.added_size, target.added)})
     remove_places(tx, source, select_places(source.id, result.source_uids), keep=False)
-    save_mailboxes(tx, {source.id: source, target.id: target}.values())
+    save_mailboxes(tx, {source.id: source, target.id: target}.values(), accounts)
     return Copied(result.uid_validity, result.source_uids, result.target_uids, source.modseq)
 
 

@@ -1,9 +1,10 @@
 """Quotas: what an owner and a domain hold and may hold, exact however many write at once.
 
 `Usage` is one row an owner, `DomainUsage` one row a domain that has a limit; both change in the transaction that
-changes what they count. Whoever adds mail first takes these rows under their locks (owners before domains, each in
-id order), decides, and writes; so on PostgreSQL, too, no two processes can both take the last room. A domain's row
-itself is locked for sharing: setting its first limit waits for the writers that do not count for it yet.
+changes what they count. Whoever adds mail first takes these rows under their locks, decides, and writes; so on
+PostgreSQL, too, no two processes can both take the last room. The order is mailboxes, owners, domains, each by id and
+all at once: nobody waits for another in a circle. A domain's row itself is locked for sharing: setting its first
+limit waits for the writers that do not count for it yet.
 
 One place in a mailbox counts once, even where several places share one content: what a user sees is what counts.
 """

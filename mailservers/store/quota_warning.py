@@ -17,21 +17,21 @@ from accounts.models import User
 from mailservers.models import Mailbox, Usage
 from mailservers.store.content import prepare
 from mailservers.store.errors import StoreError
-from mailservers.store.placing import Append, write_appends
+from mailservers.store.placing import Append, lock_mailboxes, write_appends
 from mailservers.store.quota import Allowance, lock_accounts
 from mailservers.store.transaction import Transaction
 
 
 def warn(tx: Transaction, owner_id: int) -> None:
     """Put the warning into the INBOX, unless it was given meanwhile or the usage fell again."""
+    inboxes = lock_mailboxes(Mailbox.objects.filter(owner_id=owner_id, name="INBOX").values_list("pk", flat=True))
     account = lock_accounts([owner_id]).get(owner_id)
-    inbox = Mailbox.objects.filter(owner_id=owner_id, name="INBOX").values_list("pk", flat=True).first()
-    if account is None or inbox is None or account.is_warned or not account.own.is_filling():
+    if account is None or not inboxes or account.is_warned or not account.own.is_filling():
         return
     login = User.objects.values_list("login", flat=True).get(pk=owner_id)
     message = prepare(warning_text(login, account.own))
     Usage.objects.filter(pk=owner_id).update(is_warned=True)
-    outcome = write_appends(tx, [Append(owner_id, inbox, [(message, 0, (), None)])])[0]
+    outcome = write_appends(tx, [Append(owner_id, next(iter(inboxes)), [(message, 0, (), None)])])[0]
     if isinstance(outcome, StoreError):
         Usage.objects.filter(pk=owner_id).update(is_warned=False)
 

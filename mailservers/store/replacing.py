@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mailservers.store.errors import NoSuchMessage
-from mailservers.store.placing import Append, Placed, lock_mailbox, save_mailboxes, write_appends
+from mailservers.store.placing import Append, Placed, lock_mailbox, lock_mailboxes, save_mailboxes, write_appends
+from mailservers.store.quota import lock_accounts
 from mailservers.store.removing import remove_places, select_places
 from mailservers.store.transaction import Transaction
 
@@ -11,6 +12,8 @@ from mailservers.store.transaction import Transaction
 def replace(tx: Transaction, owner_id: int, mailbox_id: int, uid: int, new: Append) -> Placed:
     """Remove a message and append the new one, which may go into another mailbox. Only what it adds counts for the
     quota (section 3.4). Raises `NoSuchMessage`, `NoSuchMailbox`, `OverQuota`."""
+    states = lock_mailboxes([mailbox_id, new.mailbox_id])
+    lock_accounts(state.owner_id for state in states.values())
     state = lock_mailbox(owner_id, mailbox_id)
     places = select_places(mailbox_id, [uid])
     if not places:

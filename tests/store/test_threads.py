@@ -165,6 +165,6 @@ def test_mail_from_before_threads_gets_them(anna: User) -> None:
     MailboxMessage.objects.update(thread_id=0)
     ThreadKey.objects.all().delete()
     JoinedThread.objects.all().delete()
-    import_module("mailservers.migrations.0003_threads").thread_what_is_there(apps, None)
+    import_module("mailservers.migrations.0003_threads").thread_what_is_there(apps, connection.schema_editor())
     assert threads(anna) == before
     assert JoinedThread.objects.count() == 1
