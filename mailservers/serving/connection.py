@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LINGER_S = 2.0
 LOCAL = "local"  # the peer's address on a Unix socket
+_securing: set[asyncio.Task[None]] = set()  # handshakes of implicit TLS
 
 
 class Connection(asyncio.Protocol):
@@ -61,6 +62,9 @@ class Connection(asyncio.Protocol):
 
     def opened(self) -> None:
         """The connection is there (and TLS, where it is implicit): greet."""
+
+    def tls_failed(self, error: OSError) -> None:
+        """The handshake of implicit TLS came to nothing; `closed` follows."""
 
     def received(self, data: bytes) -> None:
         """Octets came in."""
@@ -110,7 +114,7 @@ class Connection(asyncio.Protocol):
         self.deadline = self.context.clock() + seconds
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        if self.transport is not None and not self.transport.is_closing() and not self._upgrading:
             self.transport.write(data)
 
     async def drain(self) -> None:
@@ -179,6 +183,17 @@ class Connection(asyncio.Protocol):
         self.is_tls = True
         self._reading_paused = False
 
+    async def _secure(self) -> None:
+        """Implicit TLS: nothing is said before it."""
+        try:
+            await self.start_tls()
+        except OSError as error:
+            log.info("TLS with %s failed: %s", self.peer_address, error)
+            if isinstance(error, ssl.SSLError | ConnectionAbortedError):  # not those who only knock
+                self.tls_failed(error)
+            return
+        self.opened()
+
     def channel_binding(self, kind: str) -> bytes | None:
         """The TLS connection's data of this channel binding type (RFC 5929); None where there is none.
 
@@ -208,10 +223,16 @@ class Connection(asyncio.Protocol):
         self.local_port = local[1] if isinstance(local, tuple) else 0
         transport.set_write_buffer_limits(high=settings.WRITE_BUFFER_LIMIT)
         if not self.context.admit(self):
-            transport.write(self.refuse())
+            if not self.is_tls:
+                transport.write(self.refuse())
             self.close()
             return
-        self.opened()
+        if self.is_tls:
+            task = asyncio.get_running_loop().create_task(self._secure())
+            _securing.add(task)
+            task.add_done_callback(_securing.discard)
+        else:
+            self.opened()
 
     def data_received(self, data: bytes) -> None:
         if not self.closing and not self._upgrading:

@@ -89,7 +89,6 @@ class Listener:
     def __init__(self, service: Service, tls: ssl.SSLContext) -> None:
         self.service = service
         self.context = Context(tls)
-        self._tls = tls
         self._servers: list[asyncio.AbstractServer | ProxiedServer] = []
         self._sweep: asyncio.Task[None] | None = None
         self.port = 0
@@ -111,10 +110,9 @@ class Listener:
         return self.service.factory(self.context, implicit_tls=self.service.implicit_tls)
 
     async def _serve(self, sock: socket.socket) -> asyncio.AbstractServer | ProxiedServer:
-        tls = self._tls if self.service.implicit_tls else None
         if settings.PROXY_FROM:
-            return ProxiedServer(sock, settings.PROXY_FROM, self._make, tls)
-        return await asyncio.get_running_loop().create_server(self._make, sock=sock, backlog=BACKLOG, ssl=tls)
+            return ProxiedServer(sock, settings.PROXY_FROM, self._make)
+        return await asyncio.get_running_loop().create_server(self._make, sock=sock, backlog=BACKLOG)
 
     async def _sweep_deadlines(self) -> None:
         while True:

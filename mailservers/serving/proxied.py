@@ -11,7 +11,6 @@ import asyncio
 import ipaddress
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 
 from mailservers.formats.proxy_header import (
@@ -36,13 +35,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class ProxiedServer:
     """Stands in for `asyncio.Server` on one listening socket."""
 
-    def __init__(
-        self, sock: socket.socket, trusted: Sequence[str], make: Callable[[], Connection], tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, sock: socket.socket, trusted: Sequence[str], make: Callable[[], Connection]) -> None:
         self._sock = sock
         self._trusted: list[Network] = [ipaddress.ip_network(name) for name in trusted]
         self._make = make
-        self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept(), name="accepting behind a proxy")
 
@@ -72,7 +68,7 @@ class ProxiedServer:
             if self._is_trusted(peer):
                 async with asyncio.timeout(HEADER_S):
                     connection.peer_address = await _read_header(loop, sock)
-            await loop.connect_accepted_socket(lambda: connection, sock, ssl=self._tls)
+            await loop.connect_accepted_socket(lambda: connection, sock)
         except (OSError, ProxyHeaderError, TimeoutError) as error:
             log.info("the connection from %s came to nothing: %s", peer, error)
             sock.close()

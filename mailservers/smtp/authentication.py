@@ -13,6 +13,7 @@ from accounts.auth.sasl import Exchange, offered
 from mailservers.formats.sasl import SaslSyntaxError
 from mailservers.smtp import replies
 from mailservers.smtp.wire import Mode, Waiting
+from mailservers.store.errors import StoreError
 
 if TYPE_CHECKING:
     from mailservers.smtp.session import Session
@@ -55,6 +56,8 @@ async def _step(session: Session, exchange: Exchange, answer: bytes | None) -> N
         await asyncio.sleep(DELAY_S)
         session.reply(replies.AUTH_THROTTLED if isinstance(error, Throttled) else replies.AUTH_FAILED)
         session.errors += ERRORS_COUNTED
+    except StoreError:
+        session.reply(replies.AUTH_UNAVAILABLE)
     else:
         if isinstance(outcome, bytes):
             session.answer, session.mode = lambda line: _take(session, exchange, line), Mode.ANSWER

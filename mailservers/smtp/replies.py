@@ -28,6 +28,7 @@ LINE_TOO_LONG = (500, "5.5.2", "Line too long")
 BARE_LINE_END = (554, "5.6.0", "The message has a bare CR or LF; lines must end in CRLF")
 AUTH_FAILED = (535, "5.7.8", "Authentication credentials invalid")
 AUTH_THROTTLED = (454, "4.7.0", "Too many failed logins; try again later")
+AUTH_UNAVAILABLE = (454, "4.7.0", "Temporary authentication failure; try again later")  # RFC 4954 4.7.0
 TEMPORARY = (451, "4.3.0", "Temporary failure; please try again later")
 REVOKED = (421, "4.7.0", "Your password was changed or your access withdrawn: sign in again")
 SHUTTING_DOWN = (421, "4.3.2", "Shutting down")

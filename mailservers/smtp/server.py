@@ -25,6 +25,9 @@ class SmtpConnection(Connection):
     def opened(self) -> None:
         self.session.greet()
 
+    def tls_failed(self, error: OSError) -> None:
+        self.session.trace.note(f"TLS failed: {error}")
+
     def received(self, data: bytes) -> None:
         self.session.receive(data)
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
+from accounts.auth import door
 from accounts.models import User
 from mailservers import sweeping
 from mailservers.models import DeliveryEvent, GreylistEntry
@@ -80,6 +82,46 @@ async def test_a_wrong_password(anna: User) -> None:
         await play(port, script)
         (event,) = await events(Step.DISCONNECTED)
     assert "535 5.7.8 " in event.detail
+
+
+async def test_implicit_tls_that_fails(mail: None) -> None:
+    async with listening(SERVICES[2]) as port:
+        await speak_in_clear(port)
+        (event,) = await events(Step.DISCONNECTED)
+    assert event.peer == "127.0.0.1" and event.detail.startswith(
+        "From a host that gave no name [127.0.0.1]\nTLS failed: "
+    )
+
+
+async def speak_in_clear(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"EHLO client.test\r\n")
+    assert b"220" not in await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+
+
+async def test_who_only_knocks_at_implicit_tls_costs_no_row(mail: None) -> None:
+    async with listening(SERVICES[2]) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await speak_in_clear(port)
+        await events(Step.DISCONNECTED)
+        await play(port, "S: 220 *\nC: QUIT\nS: 221 *\nS: <closed>", tls=True)
+    assert await DeliveryEvent.objects.acount() == 1
+
+
+@pytest.mark.parametrize(
+    "mechanism", ["AUTH PLAIN AGFubmFAaGFyYm91ci50ZXN0AHdyb25n", "AUTH LOGIN YW5uYQ==\nS: 334 *\nC: eA=="]
+)
+async def test_an_outage_is_no_wrong_password(anna: User, monkeypatch: pytest.MonkeyPatch, mechanism: str) -> None:
+    """RFC 4954 section 6: 454 4.7.0, and the client keeps its password."""
+
+    def out_of_order(*args: object, **kwargs: object) -> None:
+        raise OperationalError("the database is gone")
+
+    monkeypatch.setattr(door, "_check_password", out_of_order)
+    async with listening(SERVICES[1]) as port:
+        await play(port, GREETING + f"C: {mechanism}\nS: 454 4.7.0 *\nC: QUIT\nS: 221 *")
 
 
 async def test_old_steps_are_forgotten(mail: None, settings: Any) -> None:
