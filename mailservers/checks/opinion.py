@@ -94,7 +94,7 @@ class Opinion:
         """The sum that counts for a user; None: what counts for everybody."""
         return round(sum(r.weight for r in self.reasons if r.user_id in (None, user_id)), 2)
 
-    def is_junk(self, user_id: int) -> bool:
+    def is_junk(self, user_id: int | None) -> bool:
         return self.score(user_id) >= settings.JUNK_SCORE
 
     @property

@@ -20,8 +20,10 @@ from mailservers.delivery.notices import succeeded, tell_success
 from mailservers.models import Flag, Mailbox
 from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
+from mailservers.store.errors import OverQuota
 from mailservers.store.events import Step
-from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver, write_deliveries
+from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver, lock_mailboxes, write_deliveries
+from mailservers.store.quota import find_full
 from mailservers.store.spool import Content, header_of, with_header
 from mailservers.store.transaction import Event, Transaction
 
@@ -33,22 +35,31 @@ class MailLoop(Exception):
     """Too many Received fields (RFC 5321 6.3)."""
 
 
-async def accept(envelope: Envelope, content: Content) -> None:
+async def accept(envelope: Envelope, content: Content, *, in_part: bool = True) -> None:
     """Store a received message for all its recipients.
 
-    `content`: the message with CRLF line ends. Raises `MailLoop`, `MessageRefused` (by the checks), a `StoreError`,
-    or OSError (disk)."""
+    `content`: the message with CRLF line ends. `in_part`: where some mailboxes are full, the others get theirs, and
+    the queue tries again for the full ones. Raises `MailLoop`, `MessageRefused` (by the checks), a `StoreError`, or
+    OSError (disk)."""
     if count_received(header_of(content)) >= settings.MAX_RECEIVED:
         raise MailLoop("this message has passed through too many hosts")
     if is_checked(envelope):
         await _form_opinion(envelope, content)
     fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
     raw = with_header(content, lambda octets: fields + without_forged_results(octets))
-    message = await prepare_async(raw)
+    try:
+        await _write(envelope, await prepare_async(raw), header_of(raw))
+    except OverQuota:
+        if not in_part or (len(envelope.recipients) == 1 and not envelope.recipients[0].is_group):
+            raise
+        await store.call(accept_in_part, envelope, await prepare_async(raw), header_of(raw))
+
+
+async def _write(envelope: Envelope, message: NewMessage, header: bytes) -> None:
     if envelope.sender_id is not None:
-        await store.call(accept_submitted, envelope, message, header_of(raw))
+        await store.call(accept_submitted, envelope, message, header)
     elif succeeded(envelope):
-        await store.call(accept_and_tell, envelope, message, header_of(raw))
+        await store.call(accept_and_tell, envelope, message, header)
     else:
         await store.call(deliver, plan(envelope, message))
 
@@ -99,6 +110,21 @@ def accept_and_tell(tx: Transaction, envelope: Envelope, message: NewMessage, he
     tell_success(tx, envelope, message, header)
 
 
+def accept_in_part(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:
+    """Store operation: the delivery, with the users whose mailboxes are full put off: for them it waits in the queue
+    (see `outbound.homeward`). Raises `OverQuota` when there is nobody else."""
+    lock_mailboxes(placement.mailbox_id for placement in _placements(envelope))
+    readers = [target.user_id for _, target in envelope.local_targets()]
+    full = find_full(readers, message.summary.size)
+    if len(full) == len(readers) and not envelope.remote_addresses():
+        raise OverQuota("the mailbox is full")
+    envelope = replace(envelope, put_off=full)
+    if envelope.sender_id is not None:
+        accept_submitted(tx, envelope, message, header)
+    else:
+        accept_and_tell(tx, envelope, message, header)
+
+
 def count_received(content: bytes) -> int:
     """Received fields in the header."""
     end = _HEADER_END.search(content)
@@ -113,10 +139,11 @@ def plan(envelope: Envelope, message: NewMessage) -> Delivery:
             message, (), queue_entry(envelope, waiting), tuple(_events(envelope, message, waiting, is_filed=False))
         )
     remote = envelope.remote_addresses()
+    waiting = (*remote, *envelope.waiting_logins())
     return Delivery(
         message,
         tuple(_placements(envelope)),
-        queue_entry(envelope, remote) if remote else None,
+        queue_entry(envelope, waiting) if waiting else None,
         tuple(_events(envelope, message, remote)),
         verdict(envelope.opinion, trace_id=envelope.trace_id),
     )
@@ -127,13 +154,13 @@ def _placements(envelope: Envelope) -> Iterator[Placement]:
         yield Placement(envelope.junk_ids.get(target.user_id, target.inbox_id))
 
 
-def queue_entry(envelope: Envelope, remote: tuple[str, ...]) -> QueueEntry:
+def queue_entry(envelope: Envelope, waiting: tuple[str, ...]) -> QueueEntry:
     options = envelope.options
     starts_at = options.not_before or timezone.now()
     return QueueEntry(
         envelope.trace_id,
         envelope.reverse_path,
-        remote,
+        waiting,
         starts_at + timedelta(seconds=settings.QUEUE_LIFETIME_S),
         envelope.sender_id,
         envelope.smtputf8,
@@ -143,7 +170,7 @@ def queue_entry(envelope: Envelope, remote: tuple[str, ...]) -> QueueEntry:
         options.ret,
         options.require_tls,
         options.is_binary,
-        bool(envelope.held_because),
+        frozenset(waiting) if envelope.held_because else envelope.junk_held,
     )
 
 
@@ -183,4 +210,14 @@ def _events(
     elif envelope.options.not_before:
         waiting = f"To be sent at {envelope.options.not_before:%Y-%m-%d %H:%M} UTC"
     for address in remote:
-        yield Event(trace_id, Step.QUEUED, sender=sender, recipient=address, detail=waiting)
+        if address in envelope.junk_held:
+            detail = "Held for an administrator: it looks like junk, and would be sent on to another host"
+            yield Event(trace_id, Step.HELD, "temporary", sender=sender, recipient=address, detail=detail)
+        else:
+            yield Event(trace_id, Step.QUEUED, sender=sender, recipient=address, detail=waiting)
+    for login in envelope.waiting_logins():
+        detail = "The mailbox is full: waiting in the queue"
+        yield Event(trace_id, Step.QUEUED, "temporary", sender=sender, recipient=login, detail=detail)
+    for address in sorted(envelope.kept_back):
+        detail = "Not sent on to another host: it is junk, and lies in Junk here"
+        yield Event(trace_id, Step.CANCELLED, "permanent", sender=sender, recipient=address, detail=detail)

@@ -21,6 +21,7 @@ from mailservers.store.transaction import Event
 from mailservers.store.verdicts import Verdict
 
 MAX_TEXT = 400  # characters of a refusal: with its codes it fits a reply line (RFC 5321 4.5.3.1.5)
+JUNK_NOT_SENT_ON = Refusal(550, "5.7.1", "This looks like junk mail, and is not sent on to another host")
 _FIELD = b"authentication-results"
 
 
@@ -59,10 +60,32 @@ async def form_opinion(envelope: Envelope, content: bytes) -> None:
         raise MessageRefused(opinion.refusal)
     junk_readers = [reader.user_id for reader in facts.readers if opinion.is_junk(reader.user_id)]
     if junk_readers:
-        envelope.junk_ids = await store.read(_junk_mailboxes, junk_readers)
+        envelope.junk_ids = await store.read(junk_mailboxes, junk_readers)
+    _keep_junk_here(envelope, opinion)
 
 
-def _junk_mailboxes(user_ids: list[int]) -> dict[int, int]:
+def _keep_junk_here(envelope: Envelope, opinion: Opinion) -> None:
+    """Who sends junk on is taken for its source. It stays in the Junk of whoever reads here; where nobody does, an
+    administrator decides, or (when that is so for all recipients) it is refused: then its sender knows."""
+    wanted: set[str] = set()
+    kept: set[str] = set()
+    held: set[str] = set()
+    for recipient in envelope.recipients:
+        local, remote = recipient.resolution.local, recipient.resolution.remote
+        readers: list[int | None] = [target.user_id for target in local]
+        if not all(opinion.is_junk(reader) for reader in readers or [None]):
+            wanted.update(remote)
+        elif local:
+            kept.update(remote)
+        else:
+            held.update(remote)
+    envelope.kept_back = frozenset(kept - wanted)
+    envelope.junk_held = frozenset(held - wanted - kept)
+    if envelope.junk_held and not wanted and not any(r.resolution.local for r in envelope.recipients):
+        raise MessageRefused(JUNK_NOT_SENT_ON)
+
+
+def junk_mailboxes(user_ids: list[int]) -> dict[int, int]:
     """By user; who has removed theirs is not there, and gets it in INBOX."""
     rows = Mailbox.objects.filter(owner_id__in=user_ids, special_use="\\Junk").order_by("-pk")
     return dict(rows.values_list("owner_id", "id"))
@@ -84,6 +107,16 @@ def _claims_to_be_ours(value: bytes) -> bool:
 def verdict(opinion: Opinion | None, trace_id: str) -> Verdict | None:
     """For the message's row."""
     return None if opinion is None else Verdict(trace_id, opinion.score(), opinion.as_data())
+
+
+def junk_readers(verdict: Verdict, user_ids: list[int]) -> list[int]:
+    """Those of the users for whom a message with this verdict is junk; `Opinion.is_junk` for what was stored."""
+    reasons = verdict.data["reasons"]
+    scores = {
+        user_id: sum(reason["weight"] for reason in reasons if reason.get("user") in (None, user_id))
+        for user_id in user_ids
+    }
+    return [user_id for user_id, score in scores.items() if round(score, 2) >= settings.JUNK_SCORE]
 
 
 def checked_event(envelope: Envelope) -> Event | None:

@@ -53,6 +53,9 @@ class Envelope:
     connection_id: str = ""  # trace id of the connection it came by
     opinion: Opinion | None = None  # None: not checked
     junk_ids: dict[int, int] = field(default_factory=dict)  # Junk mailboxes of readers for whom it is junk
+    kept_back: frozenset[str] = frozenset()  # remote addresses it is not sent on to: it is junk, and in a Junk here
+    junk_held: frozenset[str] = frozenset()  # remote addresses for whom an administrator decides: it is junk
+    put_off: frozenset[int] = frozenset()  # users whose mailboxes are full: it waits in the queue for them
 
     @property
     def is_held(self) -> bool:
@@ -60,8 +63,8 @@ class Envelope:
         return bool(self.held_because) or self.options.not_before is not None
 
     def local_targets(self) -> Iterator[tuple[str, LocalTarget]]:
-        """(address as given, target), each target once."""
-        seen: set[int] = set()
+        """(address as given, target), each target once; those that are put off apart."""
+        seen: set[int] = set(self.put_off)
         for recipient in self.recipients:
             for target in recipient.resolution.local:
                 if target.user_id not in seen:
@@ -69,16 +72,26 @@ class Envelope:
                     yield recipient.address, target
 
     def remote_addresses(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(a for r in self.recipients for a in r.resolution.remote))
+        addresses = dict.fromkeys(a for r in self.recipients for a in r.resolution.remote)
+        return tuple(address for address in addresses if address not in self.kept_back)
+
+    def waiting_logins(self) -> tuple[str, ...]:
+        """The users for whom it is put off."""
+        logins = {t.user_id: t.login for r in self.recipients for t in r.resolution.local}
+        return tuple(login for user_id, login in logins.items() if user_id in self.put_off)
 
     def some_recipients(self) -> str:
         """For events."""
         return ", ".join(recipient.address for recipient in self.recipients[:8])
 
     def requests(self) -> dict[str, DsnRequest]:
-        """For the queue: what was asked (RFC 3461) about the remote addresses, where anything was."""
+        """For the queue: what was asked (RFC 3461) about the addresses that wait there, where anything was."""
         asked = [r for r in self.recipients if r.request != NOTHING_ASKED]
-        return {address: r.request_for(address) for r in reversed(asked) for address in r.resolution.remote}
+        return {address: r.request_for(address) for r in reversed(asked) for address in self._waiting(r)}
+
+    def _waiting(self, recipient: Recipient) -> Iterator[str]:
+        yield from recipient.resolution.remote
+        yield from (target.login for target in recipient.resolution.local if target.user_id in self.put_off)
 
     def trace_fields(self, hostname: str, now: datetime) -> bytes:
         """Return-Path, Authentication-Results where there are any, and Received, to stand before the message.

@@ -76,7 +76,12 @@ def succeeded(envelope: Envelope) -> list[Recipient]:
     """The recipients whose success is ours to tell at acceptance: filed here, or spread to a group (RFC 3461 5.2.7)."""
     if not envelope.reverse_path:
         return []
-    return [r for r in envelope.recipients if r.request.wants("SUCCESS") and (r.is_group or not r.resolution.remote)]
+    asked = (r for r in envelope.recipients if r.request.wants("SUCCESS"))
+    return [r for r in asked if r.is_group or not (r.resolution.remote or _is_put_off(envelope, r))]
+
+
+def _is_put_off(envelope: Envelope, recipient: Recipient) -> bool:
+    return any(target.user_id in envelope.put_off for target in recipient.resolution.local)
 
 
 def tell_success(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:

@@ -19,7 +19,7 @@ from mailservers.formats.headers import header_end
 from mailservers.formats.mta_sts import StsPolicy
 from mailservers.formats.outgoing import to_wire, without_return_path
 from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
-from mailservers.outbound.homeward import bring_home
+from mailservers.outbound.homeward import Homeward, bring_home
 from mailservers.outbound.leases import Job
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.pool import Key, SessionPool
@@ -30,7 +30,6 @@ from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
 from mailservers.outbound.tls_policy import need_of
 from mailservers.store.content import IN_THREAD_OVER, read_message
 from mailservers.store.engine import store
-from mailservers.store.placing import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ class Attempt:
     def __init__(self, job: Job, means: Means) -> None:
         self.job = job
         self.was_reached = False  # a host of the domain greeted us
-        self.delivery: Delivery | None = None  # to be written with the outcomes: the recipients are ours
+        self.home: Homeward | None = None  # to be written with the outcomes: the recipients are ours
         self.trouble: Outcome | None = None  # no host of the domain could be spoken to, for now
         self.is_recording = False  # set by the runner
         self._means = means
@@ -79,9 +78,8 @@ class Attempt:
         try:
             async with asyncio.timeout(ATTEMPT_S * settings.OUTBOUND_TIMEOUT_SCALE):
                 if self.job.is_ours:
-                    homeward = await bring_home(self.job)
-                    self.delivery = homeward.delivery
-                    return homeward.outcomes
+                    self.home = await bring_home(self.job)
+                    return self.home.outcomes
                 outcomes = await self._try_hosts()
         except Unreachable as error:
             outcomes = [error.outcome()] * len(self.job.recipients)

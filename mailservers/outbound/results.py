@@ -18,11 +18,11 @@ from mailservers.formats.dsn import Action, RecipientReport
 from mailservers.formats.esmtp import DsnRequest, original_recipient
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.outbound.bounces import send_notice
+from mailservers.outbound.homeward import Homeward, write_home
 from mailservers.outbound.leases import OPEN_STATES, WAITING_STATES, ClaimedRecipient, Job
 from mailservers.outbound.outcomes import Outcome, Result
 from mailservers.store.engine import bulk
 from mailservers.store.events import Step
-from mailservers.store.placing import Delivery, write_deliveries
 from mailservers.store.removing import forget_messages
 from mailservers.store.transaction import Event, Transaction
 
@@ -39,12 +39,12 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What one attempt came to. `outcomes`: by recipient id, one for each of the job's. `delivery`: what is put into
-    our own mailboxes with it (see `homeward`), if the lease is still ours."""
+    """What one attempt came to. `outcomes`: by recipient id, one for each of the job's. `home`: what is put into our
+    own mailboxes with it (see `homeward`), if the lease is still ours."""
 
     job: Job
     outcomes: Mapping[int, Outcome]
-    delivery: Delivery | None = None
+    home: Homeward | None = None
 
 
 @bulk
@@ -78,10 +78,10 @@ _CHANGED_COLUMNS = ("state", "attempts", "next_attempt", "lease_until", "lease_t
 def _decide(tx: Transaction, attempt: Attempted, rows: Mapping[int, QueuedRecipient]) -> list[QueuedRecipient]:
     """Apply an attempt's outcomes to the rows, with events and notices; the rows that changed."""
     job, outcomes = attempt.job, attempt.outcomes
-    if attempt.delivery is not None:
+    if attempt.home is not None:
         if any((row := rows.get(r.id)) is None or row.lease_token != job.token for r in job.recipients):
             return []
-        outcomes = _bring_home(tx, attempt.delivery, outcomes)
+        outcomes = write_home(tx, attempt.home)
     changed: list[QueuedRecipient] = []
     news: dict[Action, list[RecipientReport]] = {action: [] for action in Action}
     for recipient in job.recipients:
@@ -107,14 +107,6 @@ def _decide(tx: Transaction, attempt: Attempted, rows: Mapping[int, QueuedRecipi
         if reports:
             send_notice(tx, job, action, reports)
     return changed
-
-
-def _bring_home(tx: Transaction, delivery: Delivery, outcomes: Mapping[int, Outcome]) -> Mapping[int, Outcome]:
-    (outcome,) = write_deliveries(tx, [delivery])
-    if not isinstance(outcome, Exception):
-        return outcomes
-    again = Outcome(Result.DEFERRED, "4.2.0", explanation=f"{outcome}")  # the next attempt looks it up anew
-    return {pk: again if was.result is Result.DELIVERED else was for pk, was in outcomes.items()}
 
 
 def _news(request: DsnRequest, outcome: Outcome, is_late: bool) -> Action | None:

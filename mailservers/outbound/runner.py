@@ -171,7 +171,7 @@ class QueueRunner:
         outcomes = await attempt.run()
         attempt.is_recording = True
         attempt.let_go()
-        await self._record(Attempted(attempt.job, outcomes, attempt.delivery))
+        await self._record(Attempted(attempt.job, outcomes, attempt.home))
         attempt.is_recording = False
         if attempt.trouble is not None:
             await self._suspend(attempt.job.domain, attempt.trouble)

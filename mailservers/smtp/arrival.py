@@ -53,7 +53,7 @@ async def accept_arrived(session: Session, envelope: Envelope, arrived: Arrived)
 async def _accept_each(session: Session, envelope: Envelope, arrived: Arrived) -> None:
     """RFC 2033 4.2: a reply for each recipient, in their order. All at once, and each alone if that fails."""
     recipients = envelope.recipients
-    answers = [await _decide(envelope, arrived)] * len(recipients)
+    answers = [await _decide(envelope, arrived, in_part=len(recipients) == 1)] * len(recipients)
     if answers[0][0] >= 400 and len(recipients) > 1 and arrived.content is not None:
         alone = [replace(envelope, recipients=[recipient]) for recipient in recipients]
         answers = [await _decide(one, arrived) for one in alone]
@@ -70,7 +70,7 @@ def note_message_refused(session: Session, envelope: Envelope, reply: Reply) -> 
     note_refusal(session, reply, envelope.trace_id, envelope.reverse_path, envelope.some_recipients())
 
 
-async def _decide(envelope: Envelope, arrived: Arrived) -> Reply:
+async def _decide(envelope: Envelope, arrived: Arrived, *, in_part: bool = True) -> Reply:
     content = arrived.content
     if content is None:
         return replies.TOO_LARGE
@@ -82,7 +82,7 @@ async def _decide(envelope: Envelope, arrived: Arrived) -> Reply:
         if envelope.sender_id is not None:
             content = with_header(content, lambda octets: complete(octets, envelope.sender_login))
             await _check_authors(envelope.sender_id, header_of(content))
-        await accept(envelope, content)
+        await accept(envelope, content, in_part=in_part)
     except Exception as error:
         reply = replies.for_error(error)
         if reply is None:

@@ -64,7 +64,7 @@ class QueueEntry:
     ret: str = ""
     require_tls: bool = False
     is_binary: bool = False
-    hold: bool = False  # until an administrator lets it go
+    held: frozenset[str] = frozenset()  # of the recipients, those that wait until an administrator lets them go
 
 
 @dataclass(slots=True)
@@ -471,7 +471,8 @@ def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
     rows = [
         (
             pk, address, address.rpartition("@")[2].lower(),
-            RecipientState.HELD if entry.hold else RecipientState.QUEUED, 0, entry.not_before or tx.now, "", "",
+            RecipientState.HELD if address in entry.held else RecipientState.QUEUED, 0, entry.not_before or tx.now,
+            "", "",
             entry.requests.get(address, NOTHING_ASKED).notify, entry.requests.get(address, NOTHING_ASKED).orcpt,
             take_turn(entry.sender_id or entry.reverse_path, tx.now), 0,
         )

@@ -191,6 +191,19 @@ def save_usage(changes: Iterable[Counted], accounts: Mapping[int, Account] | Non
     return filling
 
 
+def find_full(owner_ids: Iterable[int], octets: int) -> frozenset[int]:
+    """Those of the owners who have no room for one more message, when all the others get it. Locks their rows."""
+    owner_ids = list(owner_ids)
+    accounts = lock_accounts(owner_ids)
+    full: set[int] = set()
+    for owner_id in owner_ids:
+        try:
+            take(accounts, {owner_id: (octets, 1)})
+        except OverQuota:
+            full.add(owner_id)
+    return frozenset(full)
+
+
 # ---------------------------------------------------------------- limits that change, owners that go
 
 

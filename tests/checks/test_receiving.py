@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from accounts.models import Domain, User
+from accounts.models import Address, AddressTarget, Domain, User
 from mailservers.checks.clamav import ClamAv
 from mailservers.checks.opinion import Reason, Refusal
 from mailservers.formats.authentication_results import parse_results
 from mailservers.formats.headers import fields_by_name, header_end
-from mailservers.models import DeliveryEvent, MailboxMessage, MessageVerdict
+from mailservers.models import DeliveryEvent, MailboxMessage, MessageVerdict, QueuedRecipient
 from mailservers.smtp.server import SERVICES
 from mailservers.store.engine import store
 from mailservers.store.events import Step
@@ -20,6 +20,7 @@ from mailservers.store.removing import expunge
 from mailservers.store.sender_rules import set_rule
 from tests.conftest import mailbox_id
 from tests.dialog import listening
+from tests.outbound.conftest import running, until
 
 from .conftest import Receiving, send, stored
 from .test_arc import seal
@@ -245,6 +246,63 @@ async def test_a_forwarder_on_the_allow_list_overrules_dmarc(anna: User, receivi
         assert (await send(port, by("boss@victim.test"), "list@list.test"))[0] == 250
         assert (await send(port, by("boss@victim.test"), "boss@victim.test"))[0] == 550
     assert len(await stored(anna)) == 1
+
+
+# ---------------------------------------------------------------- junk for other hosts
+
+
+def make_alias(address: str, *remote: str, user: User | None = None) -> None:
+    alias = Address.objects.create(address=address, domain=Domain.objects.get(name="harbour.test"))
+    for target in remote:
+        AddressTarget.objects.create(address=alias, remote=target)
+    if user is not None:
+        AddressTarget.objects.create(address=alias, user=user)
+
+
+async def queued() -> list[tuple[str, str]]:
+    return [row async for row in QueuedRecipient.objects.order_by("pk").values_list("address", "state")]
+
+
+async def test_junk_is_not_sent_on(anna: User, receiving: Receiving) -> None:
+    await asyncio.to_thread(make_alias, "both@harbour.test", "a@far.test", user=anna)
+    await asyncio.to_thread(make_alias, "away@harbour.test", "b@far.test")
+    junk, fine = by("boss@careful.test"), rsa_key().sign(MESSAGE)
+    async with receiving() as port:
+        assert (await send(port, junk, "boss@careful.test", "both@harbour.test"))[0] == 250
+        assert len(await stored(anna, "Junk")) == 1 and await queued() == []
+        (event,) = await steps(Step.CANCELLED)
+        assert event.recipient == "a@far.test" and "lies in Junk" in event.detail
+
+        code, text = await send(port, junk, "boss@careful.test", "away@harbour.test")
+        assert (code, text[:5]) == (550, b"5.7.1") and await queued() == []
+
+        assert (await send(port, junk, "boss@careful.test", "away@harbour.test", "anna@harbour.test"))[0] == 250
+        assert len(await stored(anna, "Junk")) == 2 and await queued() == [("b@far.test", "held")]
+        (event,) = await steps(Step.HELD)
+        assert event.recipient == "b@far.test"
+
+        assert (await send(port, fine, "carol@sender.test", "both@harbour.test", "away@harbour.test"))[0] == 250
+    assert await queued() == [("b@far.test", "held"), ("a@far.test", "queued"), ("b@far.test", "queued")]
+
+
+async def test_what_the_reader_wants_is_sent_on(anna: User, receiving: Receiving) -> None:
+    await asyncio.to_thread(make_alias, "both@harbour.test", "a@far.test", user=anna)
+    await store.call(set_rule, "127.0.0.1", is_block=False, user_id=anna.pk)
+    async with receiving() as port:
+        assert (await send(port, by("boss@careful.test"), "boss@careful.test", "both@harbour.test"))[0] == 250
+    assert len(await stored(anna)) == 1 and await queued() == [("a@far.test", "queued")]
+
+
+async def test_junk_for_a_full_mailbox_is_junk_later_too(anna: User, ben: User, receiving: Receiving) -> None:
+    await asyncio.to_thread(lambda: User.objects.filter(pk=anna.pk).update(quota_octets=10))
+    both = ("anna@harbour.test", "ben@harbour.test")
+    async with receiving() as port:
+        assert (await send(port, by("boss@careful.test"), "boss@careful.test", *both))[0] == 250
+    assert await queued() == [("anna@harbour.test", "queued")] and len(await stored(ben, "Junk")) == 1
+    await asyncio.to_thread(lambda: User.objects.filter(pk=anna.pk).update(quota_octets=0))
+    async with running():
+        await until(lambda: not QueuedRecipient.objects.exists())
+    assert len(await stored(anna, "Junk")) == 1
 
 
 # ---------------------------------------------------------------- the interface

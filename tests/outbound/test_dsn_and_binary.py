@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import ssl
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from mailservers.formats.esmtp import DsnRequest
-from mailservers.models import DeliveryEvent, MailboxMessage, QueuedRecipient, RecipientState
+from mailservers.models import DeliveryEvent, MailboxMessage, QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.outbound import client
 from mailservers.outbound.client import OutgoingEnvelope, open_session
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
@@ -177,7 +178,7 @@ def in_inbox(user: User) -> bool:
 
 async def test_what_was_held_comes_home_when_an_administrator_lets_it_go(anna: User, ben: User) -> None:
     async with running():
-        await put(("ben@harbour.test", "gone@harbour.test"), hold=True)
+        await put(("ben@harbour.test", "gone@harbour.test"), held=frozenset({"ben@harbour.test", "gone@harbour.test"}))
         rows = await store.read(list_queue)
         assert [row.state for row in rows] == [RecipientState.HELD] * 2
         assert (await store.read(queue_totals)).held == 2
@@ -189,6 +190,37 @@ async def test_what_was_held_comes_home_when_an_administrator_lets_it_go(anna: U
     assert "gone@harbour.test" in bounce["Subject"]
     steps = [event.step async for event in DeliveryEvent.objects.order_by("id")]
     assert steps.count("filed") == 2 and "failed" in steps
+
+
+def give_room(user: User, octets: int) -> None:
+    User.objects.filter(pk=user.pk).update(quota_octets=octets)
+
+
+async def test_a_full_mailbox_keeps_nobody_else_waiting(anna: User, ben: User, make_user: Any) -> None:
+    """It is tried again, and comes once: the others have theirs."""
+    olga = await asyncio.to_thread(make_user, "olga@harbour.test")
+    await asyncio.to_thread(give_room, ben, 10)
+    async with running():
+        await put(("ben@harbour.test", "olga@harbour.test"))
+        await until(lambda: QueuedRecipient.objects.filter(state=RecipientState.DEFERRED).exists())
+        row = await QueuedRecipient.objects.aget(state=RecipientState.DEFERRED)
+        assert row.address == "ben@harbour.test" and row.last_reply == "the mailbox is full"
+        assert await store.read(in_inbox, olga) and not await store.read(in_inbox, ben)
+        await asyncio.to_thread(give_room, ben, 0)
+        await store.call(retry_now, [row.pk])
+        await until(queue_is_empty)
+    counts = [await MailboxMessage.objects.filter(mailbox__owner=user).acount() for user in (ben, olga)]
+    assert counts == [1, 1]
+
+
+async def test_a_mailbox_that_stays_full_is_told_the_sender(anna: User, ben: User) -> None:
+    await asyncio.to_thread(give_room, ben, 10)
+    async with running():
+        await put(("ben@harbour.test",), not_before=timezone.now() - timedelta(days=9))
+        await QueuedMessage.objects.aupdate(expires_at=timezone.now())
+        await until(queue_is_empty)
+    (bounce,) = await store.read(notices, anna)
+    assert "ben@harbour.test" in bounce["Subject"] and "the mailbox is full" in bounce.as_string()
 
 
 async def test_a_later_time_is_kept(anna: User, ben: User) -> None:
