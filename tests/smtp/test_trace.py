@@ -122,6 +122,8 @@ async def test_an_outage_is_no_wrong_password(anna: User, monkeypatch: pytest.Mo
     monkeypatch.setattr(door, "_check_password", out_of_order)
     async with listening(SERVICES[1]) as port:
         await play(port, GREETING + f"C: {mechanism}\nS: 454 4.7.0 *\nC: QUIT\nS: 221 *")
+        (event,) = await events(Step.DISCONNECTED)
+    assert event.outcome == "temporary" and "454 4.7.0 " in event.detail
 
 
 async def test_old_steps_are_forgotten(mail: None, settings: Any) -> None:
