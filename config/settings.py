@@ -169,6 +169,9 @@ RSPAMD_ADDRESS = env.str("POSTROOM_RSPAMD_ADDRESS", default="")  # host:port or 
 RSPAMD_REQUIRED = env.bool("POSTROOM_RSPAMD_REQUIRED", default=False)  # True: 451 when it does not answer
 CLAMAV_ADDRESS = env.str("POSTROOM_CLAMAV_ADDRESS", default="")  # clamd's host:port or socket; empty: not asked
 CLAMAV_REQUIRED = env.bool("POSTROOM_CLAMAV_REQUIRED", default=False)
+REPORTS = env.bool("POSTROOM_REPORTS", default=True)  # tell others daily, where they ask for it (DMARC, TLS-RPT)
+REPORTS_LOCAL_PART = env.str("POSTROOM_REPORTS_LOCAL_PART", default="reports")  # where ours come to, in each domain
+REPORTS_KEPT_DAYS = env.int("POSTROOM_REPORTS_KEPT", default=90)
 EVENTS_KEPT_S = env.int("POSTROOM_EVENTS_KEPT", default=90 * 24 * 3600)  # the trace; 0: for ever
 
 # ---------------------------------------------------------------- sign-in

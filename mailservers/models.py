@@ -386,3 +386,53 @@ class GreylistEntry(models.Model):
     first_seen = models.DateTimeField()
     last_seen = models.DateTimeField(db_index=True)
     has_passed = models.BooleanField(default=False)
+
+
+class ReportTally(models.Model):
+    """So often were these facts seen on a day: for the aggregate reports we send (`mailservers.reporting`)."""
+
+    kind = models.CharField(max_length=10)  # "dmarc", "tls"
+    day = models.DateField()  # UTC
+    domain = models.CharField(max_length=255)  # that is reported to, A-labels
+    facts = models.TextField()  # JSON
+    digest = models.CharField(max_length=64, unique=True)  # of the four above
+    count = models.BigIntegerField()
+
+    class Meta:
+        indexes = (models.Index(fields=("kind", "day", "domain"), name="tally_of_day"),)
+
+
+class ReceivedReport(models.Model):
+    """An aggregate report that others sent about one of our domains. Until it has been read it is only its message."""
+
+    message = models.ForeignKey(Message, null=True, on_delete=models.PROTECT, related_name="reports")  # None: read
+    trace_id = models.CharField(max_length=32)
+    received_at = models.DateTimeField(db_index=True)
+    trouble = models.CharField(max_length=300, blank=True)  # why it could not be read
+    kind = models.CharField(max_length=10, blank=True)
+    domain = models.CharField(max_length=255, blank=True)
+    organisation = models.CharField(max_length=255, blank=True)
+    report_id = models.CharField(max_length=255, blank=True)
+    begins_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    good = models.BigIntegerField(default=0)  # sum of the rows that are
+    bad = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("kind", "domain", "organisation", "report_id"),
+                condition=~models.Q(kind=""),
+                name="report_once",
+            ),
+        )
+
+
+class ReceivedReportRow(models.Model):
+    """One line of it (formats.reports.ReportRow)."""
+
+    report = models.ForeignKey(ReceivedReport, on_delete=models.CASCADE, related_name="rows")
+    source = models.CharField(max_length=255, blank=True)
+    count = models.BigIntegerField()
+    is_good = models.BooleanField()
+    detail = models.JSONField(default=dict)

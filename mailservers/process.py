@@ -20,6 +20,7 @@ import uvicorn
 from accounts.auth.live import live_sessions
 from accounts.auth.strengthen import Strengthening
 from mailservers.outbound.runner import QueueRunner
+from mailservers.reporting.keeping import Reporting
 from mailservers.serving.certificates import server_context
 from mailservers.serving.listener import Listener, Service, bind
 from mailservers.store.changes import hub
@@ -59,6 +60,7 @@ class ServingProcess:
     _web_task: asyncio.Task[None] | None = None
     _sweeping: Sweeping = field(default_factory=Sweeping)
     _indexer: Indexer = field(default_factory=Indexer)
+    _reporting: Reporting | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
@@ -83,6 +85,8 @@ class ServingProcess:
         self._strengthening = Strengthening()
         await self._strengthening.start()
         self._sweeping.start()
+        self._reporting = Reporting(sends="outbound" in self.parts)
+        self._reporting.start()
         await self._indexer.start()
 
     async def _start_mail(self) -> None:
@@ -127,6 +131,8 @@ class ServingProcess:
         if self._web is not None:
             self._web.should_exit = True
         await _all_within_reason(self._stopping())
+        if self._reporting is not None:  # when nobody counts any more
+            await self._reporting.stop()
         await hub.detach()
         await asyncio.to_thread(store.close)
 

@@ -20,6 +20,7 @@ from mailservers.store.engine import store
 from mailservers.store.mailboxes import create_standard_mailboxes
 from mailservers.store.searching import fulltext
 from mailservers.store.soundness import find_faults
+from mailservers.store.tallies import tallies
 
 # Speed is shown in benchmarks, never in tests: a starved machine must not fail a property.
 hypothesis_settings.register_profile(
@@ -46,6 +47,7 @@ def mail(transactional_db: None) -> Iterator[None]:
     shutil.rmtree(settings.MESSAGE_FILES_DIR, ignore_errors=True)  # the database is emptied, not the files
     throttle.clear()
     routing.forget()
+    tallies.clear()
     fulltext.clear()  # no model: the database is emptied without it
     yield
     faults = list(find_faults())

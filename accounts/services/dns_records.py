@@ -45,7 +45,7 @@ def records_of(domain: Domain) -> Iterator[DnsRecord]:
         "What others shall do with mail that only pretends to be yours (DMARC)",
         f"_dmarc.{name}",
         "TXT",
-        "v=DMARC1; p=quarantine",
+        f"v=DMARC1; p=quarantine; rua=mailto:{settings.REPORTS_LOCAL_PART}@{name}",
     )
     yield from _secure_transport(domain, name)
     yield from _clients(name)
@@ -64,6 +64,8 @@ def _secure_transport(domain: Domain, name: str) -> Iterator[DnsRecord]:
     yield DnsRecord(
         "Others send to us over TLS only (MTA-STS)", f"_mta-sts.{name}", "TXT", mta_sts.record_value(domain)
     )
+    rua = f"v=TLSRPTv1; rua=mailto:{settings.REPORTS_LOCAL_PART}@{name}"
+    yield DnsRecord("Others tell us when TLS fails (TLS-RPT)", f"_smtp._tls.{name}", "TXT", rua, is_needed=False)
     yield DnsRecord("Where the MTA-STS policy lies", f"mta-sts.{name}", "CNAME", host, is_needed=False)
 
 

@@ -23,6 +23,14 @@ POLICY_WEIGHT = {"none": 1.0, "quarantine": 10.0, "reject": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """The record that counts, and the domain it was found at."""
+
+    record: DmarcRecord
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
 class DmarcOutcome:
     """`result`: none, pass, fail, temperror, permerror. `policy`: what the domain asks for a fail; `disposition`:
     the same after pct= (section 6.6.4)."""
@@ -32,12 +40,7 @@ class DmarcOutcome:
     policy: str = ""
     disposition: str = "none"
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    record: DmarcRecord
-    domain: str  # where it was found
+    published: Published | None = None
 
 
 @lru_cache(1)
@@ -75,14 +78,16 @@ async def evaluate_dmarc(
     if (spf_domain and is_aligned(spf_domain, author, is_strict=record.spf_is_strict)) or any(
         is_aligned(domain, author, is_strict=record.dkim_is_strict) for domain in dkim_domains
     ):
-        return DmarcOutcome("pass", author, policy)
+        return DmarcOutcome("pass", author, policy, published=found)
     if may_change:
-        return DmarcOutcome("temperror", author, policy, reason="a signature or SPF could not be looked up")
+        return DmarcOutcome(
+            "temperror", author, policy, reason="a signature or SPF could not be looked up", published=found
+        )
     reason = "neither SPF nor a signature vouches for the author's domain"
-    return DmarcOutcome("fail", author, policy, _sampled(policy, record.percent), reason)
+    return DmarcOutcome("fail", author, policy, _sampled(policy, record.percent), reason, found)
 
 
-async def _discover(ask: Ask, author: str) -> _Found | None:
+async def _discover(ask: Ask, author: str) -> Published | None:
     """Section 6.6.3: at the author's domain, else at its organisational domain."""
     for domain in dict.fromkeys((author, organizational_domain(author))):
         answer = await ask(f"_dmarc.{domain}", "TXT")
@@ -91,13 +96,13 @@ async def _discover(ask: Ask, author: str) -> _Found | None:
             return None
         if records:
             try:
-                return _Found(parse_dmarc(records[0]), domain)
+                return Published(parse_dmarc(records[0]), domain)
             except TagListError:
                 return None
     return None
 
 
-async def _policy(ask: Ask, found: _Found, author: str) -> str:
+async def _policy(ask: Ask, found: Published, author: str) -> str:
     record = found.record
     if found.domain == author:
         return record.policy

@@ -24,6 +24,7 @@ from mailservers.store.errors import OverQuota
 from mailservers.store.events import Step
 from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver, lock_mailboxes, write_deliveries
 from mailservers.store.quota import find_full
+from mailservers.store.reports import keep_report
 from mailservers.store.spool import Content, header_of, with_header
 from mailservers.store.transaction import Event, Transaction
 
@@ -58,6 +59,8 @@ async def accept(envelope: Envelope, content: Content, *, in_part: bool = True) 
 async def _write(envelope: Envelope, message: NewMessage, header: bytes) -> None:
     if envelope.sender_id is not None:
         await store.call(accept_submitted, envelope, message, header)
+    elif envelope.takes_reports:
+        await store.call(accept_report, envelope, message)
     elif succeeded(envelope):
         await store.call(accept_and_tell, envelope, message, header)
     else:
@@ -91,6 +94,14 @@ def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, h
         raise outcome
     if not envelope.is_held:
         tell_success(tx, envelope, message, header)
+
+
+def accept_report(tx: Transaction, envelope: Envelope, message: NewMessage) -> None:
+    """Store operation: the delivery, and the message for `reporting` to read."""
+    (outcome,) = write_deliveries(tx, [plan(envelope, message)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    keep_report(tx, envelope.trace_id, message.summary.sha256)
 
 
 def within_allowance(tx: Transaction, envelope: Envelope) -> Envelope:
@@ -209,6 +220,11 @@ def _events(
         waiting = f"Held for an administrator: {envelope.held_because}"
     elif envelope.options.not_before:
         waiting = f"To be sent at {envelope.options.not_before:%Y-%m-%d %H:%M} UTC"
+    for recipient in envelope.recipients if is_filed else ():
+        if recipient.resolution.takes_reports:
+            yield Event(
+                trace_id, Step.FILED, sender=sender, recipient=recipient.address, detail="Put among the reports"
+            )
     for address in remote:
         if address in envelope.junk_held:
             detail = "Held for an administrator: it looks like junk, and would be sent on to another host"

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from mailservers.checks.authentication import peer_address
 from mailservers.checks.examination import examine, is_exempt
+from mailservers.checks.observing import count_for_report
 from mailservers.checks.opinion import Facts, Opinion, Reader, Refusal
 from mailservers.delivery.envelope import Envelope
 from mailservers.formats.authentication_results import parse_results
@@ -56,6 +57,7 @@ async def form_opinion(envelope: Envelope, content: bytes) -> None:
         content,
     )
     opinion = envelope.opinion = await examine(facts)
+    count_for_report(facts, opinion)
     if opinion.refusal is not None:
         raise MessageRefused(opinion.refusal)
     junk_readers = [reader.user_id for reader in facts.readers if opinion.is_junk(reader.user_id)]

@@ -62,6 +62,10 @@ class Envelope:
         """Nothing is delivered yet, here or elsewhere: every recipient goes into the queue as it was given."""
         return bool(self.held_because) or self.options.not_before is not None
 
+    @property
+    def takes_reports(self) -> bool:
+        return any(recipient.resolution.takes_reports for recipient in self.recipients)
+
     def local_targets(self) -> Iterator[tuple[str, LocalTarget]]:
         """(address as given, target), each target once; those that are put off apart."""
         seen: set[int] = set(self.put_off)

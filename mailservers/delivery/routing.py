@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
+
 from accounts.models import Address, AddressTarget, Domain, User
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
@@ -44,18 +46,32 @@ class LocalTarget:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Where mail for one address goes; each target once."""
+    """Where mail for one address goes; each target once. `takes_reports`: nowhere, it is read by `reporting`."""
 
     local: tuple[LocalTarget, ...]
     remote: tuple[str, ...] = ()
+    takes_reports: bool = False
 
 
 def resolve_address(address: str) -> Resolution:
     """Raises `UnknownRecipient`, `NotOurDomain`. Reads the database."""
+    if _takes_reports(address.lower()):
+        return Resolution((), takes_reports=True)
     local, remote = _expand(address.lower(), 0)
     if not local and not remote:
         raise UnknownRecipient(address)
     return Resolution(tuple(dict.fromkeys(local)), tuple(dict.fromkeys(remote)))
+
+
+def _takes_reports(address: str) -> bool:
+    """The address that our DNS records name for aggregate reports, unless somebody has it."""
+    local_part, _, domain = address.rpartition("@")
+    return (
+        local_part == settings.REPORTS_LOCAL_PART
+        and Domain.objects.filter(name=domain, is_active=True).exists()
+        and not User.objects.filter(login=address).exists()
+        and not Address.objects.filter(address=address).exists()
+    )
 
 
 def _expand(address: str, depth: int) -> tuple[list[LocalTarget], list[str]]:

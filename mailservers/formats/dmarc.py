@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from .tag_list import TagListError, parse_number, parse_tag_list
 
 POLICIES = ("none", "quarantine", "reject")
+MAX_URIS = 10
+_URI = re.compile(
+    r"mailto:(?P<address>[^!?,;\s]+@[^!?,;\s]+)(?:!(?P<size>[0-9]{1,9})(?P<unit>[kmgt]?))?\Z", re.IGNORECASE
+)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUri:
+    """Who wants aggregate reports (section 6.2), by mail; `max_octets` 0: of any size."""
+
+    address: str
+    max_octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +34,7 @@ class DmarcRecord:
     dkim_is_strict: bool = False
     spf_is_strict: bool = False
     percent: int = 100
+    reports: tuple[ReportUri, ...] = ()
 
 
 def is_dmarc(record: bytes) -> bool:
@@ -46,6 +62,17 @@ def parse_dmarc(record: bytes) -> DmarcRecord:
         tags.get("adkim", "r").lower() == "s",
         tags.get("aspf", "r").lower() == "s",
         _percent(tags),
+        _report_uris(tags.get("rua", "")),
+    )
+
+
+def _report_uris(value: str) -> tuple[ReportUri, ...]:
+    """What is no mailto: URI is passed over."""
+    found = (_URI.match(uri.strip()) for uri in value.split(",")[:MAX_URIS])
+    return tuple(
+        ReportUri(unquote(uri["address"]), int(uri["size"] or 0) * _UNITS[uri["unit"].lower() if uri["unit"] else ""])
+        for uri in found
+        if uri is not None
     )
 
 

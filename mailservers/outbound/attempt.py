@@ -18,9 +18,10 @@ from mailservers.formats.downgrade import without_binary
 from mailservers.formats.headers import header_end
 from mailservers.formats.mta_sts import StsPolicy
 from mailservers.formats.outgoing import to_wire, without_return_path
-from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
+from mailservers.outbound.client import OutgoingEnvelope, SmtpSession
 from mailservers.outbound.homeward import Homeward, bring_home
 from mailservers.outbound.leases import Job
+from mailservers.outbound.opening import open_counted
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.pool import Key, SessionPool
 from mailservers.outbound.resolve import Found, MailHost, MailResolver
@@ -28,6 +29,7 @@ from mailservers.outbound.signing import Signer
 from mailservers.outbound.sts import StsPolicies
 from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
 from mailservers.outbound.tls_policy import need_of
+from mailservers.outbound.tls_sessions import count_session, is_about_tls
 from mailservers.store.content import IN_THREAD_OVER, read_message
 from mailservers.store.engine import store
 
@@ -104,12 +106,15 @@ class Attempt:
                 found = await self._means.resolver.addresses(host)
                 need = await self._need(host, found, policy)
             except Unreachable as error:
+                if is_about_tls(error):
+                    result = "validation-failure" if policy is not None else "dnssec-invalid"
+                    count_session(self.job.domain, host, "", OPPORTUNISTIC, policy, result, error.text)
                 failures.append(error)
                 continue
             for address in found.addresses[: MAX_CONNECTIONS - tries]:
                 tries += 1
                 try:
-                    return await self._try_address(host, address, need)
+                    return await self._try_address(host, address, need, policy)
                 except Unreachable as error:
                     failures.append(error)
         raise _most_telling(failures)
@@ -119,7 +124,9 @@ class Attempt:
         require_tls = self.job.require_tls and bool(self.job.reverse_path)
         return await need_of(self._means.resolver.dns, host, found, self.job.domain, policy, require_tls=require_tls)
 
-    async def _try_address(self, host: MailHost, address: str, need: TlsNeed) -> list[Outcome]:
+    async def _try_address(
+        self, host: MailHost, address: str, need: TlsNeed, policy: StsPolicy | None
+    ) -> list[Outcome]:
         """Over a connection that is there already, if it still works; else over a new one."""
         self._key = key = (host.name, address, host.port, need)
         session = self._means.pool.take(key)
@@ -128,7 +135,7 @@ class Attempt:
                 return await self._transact(session)
             except Unreachable:
                 log.debug("a kept connection to %s had ended", host.name)
-        return await self._transact(await open_session(*key))
+        return await self._transact(await open_counted(self.job.domain, host, address, need, policy))
 
     async def _transact(self, session: SmtpSession) -> list[Outcome]:
         self._session = session

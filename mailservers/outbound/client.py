@@ -62,6 +62,10 @@ class OutgoingEnvelope:
     is_binary: bool = False  # the message may have bare CR, LF and NUL
 
 
+class NoStartTls(Exception):
+    """The host does not offer it."""
+
+
 class _TlsFailed(Exception):
     """Try again without."""
 
@@ -83,7 +87,7 @@ async def _open_secured(host: str, address: str, port: int, need: TlsNeed) -> Sm
         raise _unsecured(host, address, need, f"TLS was required, and failed: {error.__cause__}") from error
     if not session.tls:
         await session.quit()
-        raise _unsecured(host, address, need, "TLS was required, and the host does not offer it")
+        raise _unsecured(host, address, need, "TLS was required, and the host does not offer it") from NoStartTls()
     if need.promise and "REQUIRETLS" not in session.extensions:
         await session.quit()
         text = f"{host} [{address}]: the message requires TLS all the way, and the host does not offer REQUIRETLS"

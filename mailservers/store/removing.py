@@ -17,6 +17,7 @@ from mailservers.models import (
     MessageText,
     MessageVerdict,
     QueuedMessage,
+    ReceivedReport,
 )
 from mailservers.store.content import remove_file
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
@@ -112,6 +113,8 @@ def forget_messages(tx: Transaction, message_ids: Sequence[int]) -> None:
         ids -= set(MailboxMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
         ids -= set(DeletedMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
         ids -= set(QueuedMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
+        if ids:
+            ids -= set(ReceivedReport.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
         if not ids:
             continue
         data = MessageData.objects.filter(pk__in=ids)

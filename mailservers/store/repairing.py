@@ -148,6 +148,8 @@ def _remove_empty_queue_entries(tx: Transaction) -> int:
 
 
 def _remove_orphans(tx: Transaction) -> int:
-    orphans = list(Message.objects.filter(places=None, queued=None, deleted=None).values_list("pk", flat=True))
+    orphans = list(
+        Message.objects.filter(places=None, queued=None, deleted=None, reports=None).values_list("pk", flat=True)
+    )
     forget_messages(tx, orphans)
     return len(orphans)

@@ -105,7 +105,9 @@ def _numbers() -> Iterator[str]:
 
 
 def _orphans() -> Iterator[str]:
-    for pk in Message.objects.filter(places=None, queued=None, deleted=None).values_list("pk", flat=True)[:100]:
+    for pk in Message.objects.filter(places=None, queued=None, deleted=None, reports=None).values_list("pk", flat=True)[
+        :100
+    ]:
         yield f"message {pk}: nothing refers to it"
     for pk in Message.objects.filter(data=None).values_list("pk", flat=True)[:100]:
         yield f"message {pk}: its octets are missing"
