@@ -59,9 +59,7 @@ async def accept(envelope: Envelope, content: Content, *, in_part: bool = True) 
 async def _write(envelope: Envelope, message: NewMessage, header: bytes) -> None:
     if envelope.sender_id is not None:
         await store.call(accept_submitted, envelope, message, header)
-    elif envelope.takes_reports:
-        await store.call(accept_report, envelope, message)
-    elif succeeded(envelope):
+    elif envelope.takes_reports or succeeded(envelope):
         await store.call(accept_and_tell, envelope, message, header)
     else:
         await store.call(deliver, plan(envelope, message))
@@ -93,15 +91,8 @@ def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, h
     if isinstance(outcome, Exception):
         raise outcome
     if not envelope.is_held:
+        take_report(tx, envelope, message)
         tell_success(tx, envelope, message, header)
-
-
-def accept_report(tx: Transaction, envelope: Envelope, message: NewMessage) -> None:
-    """Store operation: the delivery, and the message for `reporting` to read."""
-    (outcome,) = write_deliveries(tx, [plan(envelope, message)])
-    if isinstance(outcome, Exception):
-        raise outcome
-    keep_report(tx, envelope.trace_id, message.summary.sha256)
 
 
 def within_allowance(tx: Transaction, envelope: Envelope) -> Envelope:
@@ -114,11 +105,18 @@ def within_allowance(tx: Transaction, envelope: Envelope) -> Envelope:
 
 
 def accept_and_tell(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:
-    """Store operation: the delivery, and the notices of success that were asked for (RFC 3461)."""
+    """Store operation: the delivery, the notices of success that were asked for (RFC 3461), and reports."""
     (outcome,) = write_deliveries(tx, [plan(envelope, message)])
     if isinstance(outcome, Exception):
         raise outcome
+    take_report(tx, envelope, message)
     tell_success(tx, envelope, message, header)
+
+
+def take_report(tx: Transaction, envelope: Envelope, message: NewMessage) -> None:
+    """Part of the store operation that wrote the delivery: what came to `reports@…` is for `reporting` to read."""
+    if envelope.takes_reports:
+        keep_report(tx, envelope.trace_id, message.summary.sha256)
 
 
 def accept_in_part(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from mailservers.delivery.acceptance import plan
+from mailservers.delivery.acceptance import plan, take_report
 from mailservers.delivery.checking import junk_mailboxes, junk_readers
 from mailservers.delivery.envelope import Envelope, Recipient
 from mailservers.delivery.routing import Resolution, RoutingError, resolve_address
@@ -115,7 +115,10 @@ def _write(tx: Transaction, home: Homeward, envelope: Envelope) -> Exception | N
     delivery = plan(envelope, home.message)
     delivery.events = delivery.events[1:]  # that it was accepted has been told
     (outcome,) = write_deliveries(tx, [delivery])
-    return outcome if isinstance(outcome, Exception) else None
+    if isinstance(outcome, Exception):
+        return outcome
+    take_report(tx, envelope, home.message)
+    return None
 
 
 def _goes_on(recipient: Recipient) -> bool:

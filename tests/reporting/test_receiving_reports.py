@@ -9,6 +9,9 @@ from email.message import EmailMessage
 import pytest
 
 from accounts.models import Address, AddressTarget, User
+from mailservers.delivery.acceptance import accept
+from mailservers.delivery.envelope import Envelope, Recipient
+from mailservers.delivery.routing import resolve
 from mailservers.models import MailboxMessage, Message, ReceivedReport, ReceivedReportRow
 from mailservers.reporting.reading import read_reports
 from mailservers.smtp.server import SERVICES
@@ -84,3 +87,12 @@ async def test_a_report_to_a_person_too(anna: User) -> None:
     await read_reports()
     assert await MailboxMessage.objects.acount() == 1 and await Message.objects.acount() == 1
     assert await store.call(forget_reports, timedelta(0)) == 1
+
+
+async def test_one_of_us_may_hand_one_in(anna: User) -> None:
+    """Over submission, like any other address of ours."""
+    envelope = Envelope("t1", anna.login, "127.0.0.1", sender_id=anna.pk, sender_login=anna.login)
+    envelope.recipients.append(Recipient("reports@harbour.test", await resolve("reports@harbour.test")))
+    await accept(envelope, letter(gzip.compress(GOOD[1])))
+    await read_reports()
+    assert (await ReceivedReport.objects.aget()).kind == "tls"
