@@ -4,7 +4,7 @@ Texts are as the user gave them; `searchable.fold` makes them comparable.
 """
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .imap.sequences import SequenceSet
@@ -139,6 +139,20 @@ class InMailbox:
     mailbox_ids: frozenset[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """Also what nearly matches (RFC 6203). `fuzzy.at_closeness` replaces it before anything is searched."""
+
+    key: "Key"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFilter:
+    """The criteria kept under that name (RFC 5466). `rebuild` replaces it before anything is searched."""
+
+    name: str
+
+
 Key = (
     All
     | And
@@ -160,6 +174,8 @@ Key = (
     | HasAttachment
     | FileName
     | InMailbox
+    | Fuzzy
+    | StoredFilter
 )
 
 
@@ -173,5 +189,19 @@ def walk(key: Key) -> Iterator[Key]:
         case Or(first, second):
             yield from walk(first)
             yield from walk(second)
-        case Not(inner):
+        case Not(inner) | Fuzzy(inner):
             yield from walk(inner)
+
+
+def rebuild(key: Key, leaf: Callable[[Key], Key]) -> Key:
+    """The tree with every node that has no others below replaced by what `leaf` makes of it."""
+    match key:
+        case And(inner):
+            return And(tuple(rebuild(one, leaf) for one in inner))
+        case Or(first, second):
+            return Or(rebuild(first, leaf), rebuild(second, leaf))
+        case Not(inner):
+            return Not(rebuild(inner, leaf))
+        case Fuzzy(inner):
+            return Fuzzy(rebuild(inner, leaf))
+    return leaf(key)

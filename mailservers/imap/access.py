@@ -47,6 +47,11 @@ CAPABILITIES = (
     "STATUS=SIZE",
     "ESEARCH",
     "ESORT",
+    "CONTEXT=SEARCH",
+    "CONTEXT=SORT",
+    "FILTERS",
+    "SEARCH=FUZZY",
+    "I18NLEVEL=1",
     "MULTISEARCH",
     "PARTIAL",
     "SORT",
@@ -77,6 +82,7 @@ CAPABILITIES = (
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",
+    "LIST-METADATA",
 )
 
 
@@ -246,16 +252,7 @@ async def enable(session: Session, names: tuple[str, ...]) -> None:
     if "QRESYNC" in enabled:
         session.qresync = True
     if "CONDSTORE" in enabled or session.qresync:  # RFC 7162 section 3.2.3
-        enable_condstore(session)
-
-
-def enable_condstore(session: Session) -> None:
-    """A CONDSTORE enabling command was given; in a selected mailbox the client learns where it stands
-    (RFC 7162 section 3.1.2.1)."""
-    if not session.condstore:
-        session.condstore = True
-        if session.selected is not None:
-            session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % session.selected.seen_modseq)
+        session.enable_condstore()
 
 
 async def identify(session: Session, fields: tuple[tuple[str, str | None], ...]) -> None:

@@ -8,6 +8,7 @@ has moved (``hinted``), so that a command in a quiet mailbox asks nothing.
 from __future__ import annotations
 
 from mailservers.formats.imap.sequences import write_numbers
+from mailservers.imap.contexts import tell_expunged
 from mailservers.imap.replies import Disconnect
 from mailservers.imap.selected import Selected
 from mailservers.imap.session import FLUSH_LINES, Session
@@ -41,6 +42,8 @@ async def announce(session: Session, expunge: bool, ask: bool = False, own: bool
             _announce_expunged(session, selected)
         rows = [row for row in changes.rows if row.uid not in expunged]
         first_new = selected.uid_next
+        if selected.contexts:
+            selected.changed.update((row.uid, row.uid >= first_new) for row in rows)
         _announce_new(session, selected, [row.uid for row in rows if row.uid >= first_new])
         selected.uid_next = max(selected.uid_next, changes.uid_next)
         await _announce_marks(session, selected, [row for row in rows if row.uid < first_new])
@@ -68,6 +71,8 @@ async def _changes(session: Session, selected: Selected, since: int) -> ChangesS
 
 def _announce_expunged(session: Session, selected: Selected) -> None:
     gone = sorted(selected.view.gone or ())
+    if gone and selected.contexts:
+        tell_expunged(session, gone)
     numbers = selected.view.remove_gone()
     if session.qresync or session.uidonly:
         if gone:

@@ -32,6 +32,7 @@ from mailservers.formats.imap.sort import parse_sort, parse_thread
 from mailservers.imap import (
     access,
     appending,
+    contexts,
     fetching,
     listing,
     mailboxes,
@@ -125,6 +126,7 @@ _ROWS = (
     Row("REPLACE", State.SELECTED, parse_replace, appending.replace_command),
     Row("UID EXPUNGE", State.SELECTED, args.parse_messages, messages.uid_expunge),
     Row("ESEARCH", State.SIGNED_IN, parse_multisearch, multisearching.multisearch),
+    Row("CANCELUPDATE", State.SELECTED, args.parse_tags, contexts.cancelupdate),
     Row("SORT", State.SELECTED, parse_sort, sorting.sort, expunge=False),
     Row("THREAD", State.SELECTED, parse_thread, sorting.thread_command, expunge=False),
     Row("UID SORT", State.SELECTED, parse_sort, _uid(sorting.sort, by_uid=True)),

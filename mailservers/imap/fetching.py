@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -160,7 +160,7 @@ async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -
     if request.vanished and not (by_uid and session.qresync):
         raise Refusal("CLIENTBUG", "VANISHED is for UID FETCH after ENABLE QRESYNC", "BAD")
     if plan.with_modseq:
-        session.condstore = True  # RFC 7162 section 3.1: CONDSTORE enabling commands
+        session.enable_condstore()
     if request.vanished and request.changed_since is not None:
         ranges = ranges_of(uids) if request.messages.saved else request.messages.resolve(selected.uid_next - 1)
         await tell_vanished(session, request.changed_since, ranges)
@@ -173,8 +173,12 @@ async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -
 
 
 async def fetch_new(session: Session, items: tuple[FetchItem, ...], uids: Sequence[int]) -> None:
-    """FETCH responses that nobody asked for: of messages that have come (RFC 5465 section 5.2)."""
-    plan = Plan(FetchRequest(SequenceSet(()), items), not session.uidonly)
+    """FETCH responses that nobody asked for: of messages that have come (RFC 5465 section 5.2). Being told of a message
+    is not reading it: \\Seen is not set."""
+    peeking = tuple(
+        replace(item, peek=True) if isinstance(item, BodySection | BinarySection) else item for item in items
+    )
+    plan = Plan(FetchRequest(SequenceSet(()), peeking), not session.uidonly)
     await _answer(session, plan, array("I", uids), None)
 
 
@@ -215,7 +219,6 @@ async def _mark_seen(selected: Selected, rows: Sequence[Row]) -> dict[int, FlagR
         store_flags, selected.owner_id, selected.mailbox_id, unseen, FlagChange.ADD, Flag.SEEN.value
     )
     selected.stored(result)
-    selected.tell(result.rows)
     return {row.uid: row for row in result.rows}
 
 

@@ -1,4 +1,4 @@
-"""LIST, LSUB and STATUS (RFC 9051 sections 6.3.9 and 6.3.11, RFC 5258, RFC 5819, RFC 6154, RFC 8438)."""
+"""LIST, LSUB and STATUS (RFC 9051 sections 6.3.9 and 6.3.11, RFC 5258, RFC 5819, RFC 6154, RFC 8438, RFC 9590)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,11 +6,13 @@ from django.conf import settings
 
 from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.imap.listing import ListRequest, StatusRequest, matches
+from mailservers.formats.imap.metadata import values_response
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.session import FLUSH_LINES, Session
 from mailservers.imap.sharing import myrights_line, reach
-from mailservers.store.access import Access, all_access
+from mailservers.store.access import Access, all_access, may_annotate
+from mailservers.store.annotations import SPECIAL_USE, annotations_of
 from mailservers.store.engine import store
 from mailservers.store.mailboxes import SEPARATOR
 from mailservers.store.queries import (
@@ -19,6 +21,8 @@ from mailservers.store.queries import (
     orphan_subscriptions,
     uids,
 )
+
+Values = dict[str, dict[str, bytes | None]]  # annotations by mailbox, then entry; None: not there
 
 
 class Hierarchy:
@@ -89,6 +93,7 @@ async def list_command(session: Session, request: ListRequest) -> None:
     tree = await store.read(_hierarchy, session.user_id, "SUBSCRIBED" in selection)
     names = tree.names()
     matching = {name for name in names if _is_match(request, name)}
+    values = await store.read(_annotations, session.user_id, tree, request.entries) if request.entries else {}
     recursive = "RECURSIVEMATCH" in request.selection
     subscription = "SUBSCRIBED" in selection or "SUBSCRIBED" in request.returns
     for name in names:
@@ -105,15 +110,31 @@ async def list_command(session: Session, request: ListRequest) -> None:
         session.untagged(line)
         access = tree.accesses.get(name)
         if chosen and access is not None:
-            await _describe(session, request, access)
+            await _describe(session, request, access, values)
         if session.pending >= FLUSH_LINES:
             await session.flush()
 
 
-async def _describe(session: Session, request: ListRequest, access: Access) -> None:
-    """What RETURN asks for besides the LIST response (RFC 5819, RFC 8440)."""
+def _annotations(user_id: int, tree: Hierarchy, entries: Sequence[str]) -> Values:
+    """In a reader thread: of each mailbox whose annotations the user may see, by its name."""
+    accesses = {access.row.id: access for access in tree.accesses.values() if may_annotate(access)}
+    found = annotations_of(user_id, list(accesses), entries)
+    values: Values = {access.row.name: dict.fromkeys(entries) for access in accesses.values()}
+    for mailbox_id, entry, value in found:
+        values[accesses[mailbox_id].row.name][entry] = value
+    for access in accesses.values():
+        if access.row.special_use and SPECIAL_USE in entries:
+            values[access.row.name][SPECIAL_USE] = access.row.special_use.encode("ascii")
+    return values
+
+
+async def _describe(session: Session, request: ListRequest, access: Access, values: Values) -> None:
+    """What RETURN asks for besides the LIST response (RFC 5819, RFC 8440, RFC 9590)."""
     if "MYRIGHTS" in request.returns:
         session.untagged(myrights_line(access, session.utf8))
+    if access.row.name in values:
+        name = mailbox_text(access.row.name, session.utf8)
+        session.untagged(values_response(name, values[access.row.name].items()))
     if request.status and "r" in access.rights:
         session.untagged(await _status_line(session, access.row, request.status))
 
@@ -157,7 +178,7 @@ async def status(session: Session, request: StatusRequest) -> None:
 
 async def _status_line(session: Session, box: MailboxRow, items: Sequence[str]) -> bytes:
     if "HIGHESTMODSEQ" in items:
-        session.condstore = True  # RFC 7162 section 3.1: a CONDSTORE enabling command
+        session.enable_condstore()
     values: dict[str, int | str] = {
         "MESSAGES": box.messages,
         "UIDNEXT": box.uid_next,

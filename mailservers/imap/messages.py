@@ -56,7 +56,7 @@ async def store_command(session: Session, request: StoreRequest, by_uid: bool = 
     uids = chosen_uids(session, request.messages, by_uid)
     require_writable(session)
     if request.unchanged_since is not None:
-        session.condstore = True
+        session.enable_condstore()
     flags, keywords = split_flags(request.flags)
     may = may_change(selected.rights)
     _require_flags(session, request)
@@ -76,9 +76,7 @@ async def store_command(session: Session, request: StoreRequest, by_uid: bool = 
             request.unchanged_since,
             may,
         )
-        selected.stored(result)
-        if not request.silent:
-            selected.tell(result.rows)
+        selected.stored(result, request.silent)
         modified += result.modified
         missing += len(chunk) - len(result.rows) - len(result.modified)
         await _tell_marks(session, result, request, by_uid)

@@ -16,9 +16,10 @@ from mailservers.formats.imap.metadata import (
     values_response,
 )
 from mailservers.formats.imap.writer import mailbox as mailbox_text
+from mailservers.imap.filters import check_filters
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
-from mailservers.store.access import find_access
+from mailservers.store.access import find_access, may_annotate
 from mailservers.store.annotations import (
     SPECIAL_USE,
     Key,
@@ -148,11 +149,10 @@ def _read(user_id: int, domain: str, request: GetMetadataRequest) -> dict[str, b
 
 
 def _annotated(user_id: int, name: str) -> MailboxRow:
-    """RFC 5464 section 3.3: "l" and any of "rswip" are needed. Raises `NoSuchMailbox`, `NotPermitted`."""
+    """Raises `NoSuchMailbox`, `NotPermitted`."""
     access = find_access(user_id, name)
-    access.require("l")
-    if not access.rights & set("rswip"):
-        access.require("r")
+    if not may_annotate(access):
+        access.require("lr")
     return access.row
 
 
@@ -167,6 +167,8 @@ async def setmetadata(session: Session, request: SetMetadataRequest) -> None:
         raise Refusal("CANNOT", "That entry is set by the server")
     elif any(entry.startswith("/shared/") for entry in request.changes) and not session.identity.is_admin:
         raise Refusal("NOPERM", "Only administrators set what all users see")
+    if not request.mailbox:
+        check_filters(request.changes.items())
     await announce_metadata(session)  # what others did must not be taken for our own
     await store.call(set_annotations, session.user_id, owner_id, mailbox_id, request.changes)
     await _know_own(session, mailbox_id, request.changes)

@@ -11,10 +11,8 @@ steps that its own APPENDs and COPYs took.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 
-from mailservers.formats.imap.fetch import BinarySection, BodySection, FetchItem
 from mailservers.formats.imap.notify import EventGroup, NotifyRequest
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.announcing import announce
@@ -23,6 +21,7 @@ from mailservers.imap.listing import list_line
 from mailservers.imap.metadata import announce_metadata, watch
 from mailservers.imap.replies import Refusal
 from mailservers.imap.session import Session
+from mailservers.imap.updating import update_contexts
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
@@ -89,7 +88,7 @@ async def notify_command(session: Session, request: NotifyRequest) -> None:
     session.tells_new = selected is not None and "MessageNew" in selected.events
     session.tells_marks = selected is not None and "FlagChange" in selected.events
     session.delays_expunges = selected is None or selected.filter != "SELECTED"
-    session.new_items = tuple(_peeking(selected.items)) if selected is not None else ()
+    session.new_items = selected.items if selected is not None else ()
     await announce(session, expunge=True, ask=True)
     if request.events & set(METADATA_EVENTS):
         await watch(session)
@@ -101,12 +100,6 @@ async def notify_command(session: Session, request: NotifyRequest) -> None:
                 _tell_status(session, row, None, notifier.events_for(row.name, row.is_subscribed))
 
 
-def _peeking(items: Iterable[FetchItem]) -> Iterator[FetchItem]:
-    """Being told of a message is not reading it: nothing that sets \\Seen."""
-    for item in items:
-        yield replace(item, peek=True) if isinstance(item, BodySection | BinarySection) else item
-
-
 async def announce_all(session: Session, expunge: bool) -> None:
     """Tell what there is to be told: of the selected mailbox, then of the others."""
     await announce(session, expunge)
@@ -114,6 +107,7 @@ async def announce_all(session: Session, expunge: bool) -> None:
         uids, session.selected.to_fetch = session.selected.to_fetch, []
         if uids:
             await fetch_new(session, session.new_items, uids)
+    await update_contexts(session)
     notifier = session.notifier
     if notifier is not None and notifier.pending:
         await _tell_others(session, notifier)

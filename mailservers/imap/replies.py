@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from accounts.auth.door import AuthenticationFailed, Throttled
 from accounts.auth.sasl import NotAuthorized
-from mailservers.formats.imap.lexer import BadCharset, BadMailboxName, ImapSyntaxError
+from mailservers.formats.imap.lexer import BadCharset, BadFilterCharset, BadMailboxName, ImapSyntaxError
 from mailservers.store import errors
 from mailservers.store.annotations import MAX_VALUE_OCTETS
 
@@ -36,6 +36,7 @@ class Disconnect(Exception):
 
 # The first row whose class fits decides. "" as code: none.
 _CODES: tuple[tuple[type[Exception], str, str], ...] = (
+    (BadFilterCharset, "BAD", "BADCHARSET (US-ASCII UTF-8)"),
     (BadCharset, "NO", "BADCHARSET (US-ASCII UTF-8)"),
     (BadMailboxName, "NO", "CANNOT"),
     (ImapSyntaxError, "BAD", ""),

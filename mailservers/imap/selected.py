@@ -8,12 +8,16 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mailservers.formats.imap.writer import flag_list
 from mailservers.imap.tracker import View
 from mailservers.models import Flag
 from mailservers.store.access import ALL_RIGHTS
 from mailservers.store.flags import FlagRow, FlagsStored
+
+if TYPE_CHECKING:
+    from mailservers.imap.contexts import Context
 
 SYSTEM_FLAGS = tuple((flag.value, flag.label) for flag in Flag)
 SYSTEM_FLAG_BITS = {label: value for value, label in SYSTEM_FLAGS}
@@ -39,6 +43,8 @@ class Selected:
     """The selected mailbox."""
 
     __slots__ = (
+        "changed",
+        "contexts",
         "first_recent",
         "hinted",
         "keywords",
@@ -77,6 +83,8 @@ class Selected:
         self.untold_marks: int | None = None  # NOTIFY left marks untold from this mod-sequence on
         self.to_fetch: list[int] = []  # new messages that NOTIFY wants fetched
         self.own_new: set[int] = set()  # new messages that the client itself made
+        self.contexts: dict[bytes, Context] = {}  # searches that are kept up to date, by tag
+        self.changed: dict[int, bool] = {}  # what they have not been judged by: UID -> whether it is a new message
         self.told: dict[int, int] | None = None  # uid -> modseq of marks this command has sent
 
     @property
@@ -100,12 +108,18 @@ class Selected:
         for row in rows:
             self.told[row.uid] = row.modseq
 
-    def stored(self, result: FlagsStored) -> None:
-        """The session's own operation took the mailbox a step on. Where that was the only step since the last
-        look, there is nothing left to ask for. Where others changed something too, all is asked for, and what
-        .SILENT kept quiet is told after all: a message may have got a flag of theirs as well."""
-        if result.changed and result.modseq == self.seen_modseq + 1:
+    def stored(self, result: FlagsStored, silent: bool = False) -> None:
+        """The session's own operation took the mailbox a step on, and its marks are sent unless ``silent``. Where that
+        was the only step since the last look, there is nothing left to ask for, but by searches that are kept up to
+        date. Where others changed something too, all is asked for, and what .SILENT kept quiet is told after all: a
+        message may have got a flag of theirs as well."""
+        is_only_step = result.changed and result.modseq == self.seen_modseq + 1
+        if not silent or is_only_step:
+            self.tell(result.rows)
+        if is_only_step and not self.contexts:
             self.seen_modseq = result.modseq
+        elif result.changed:
+            self.hinted = max(self.hinted, result.modseq)
 
     def permanent_flags(self) -> list[str]:
         """PERMANENTFLAGS: what the client may change here (RFC 4314 section 5.1.1)."""

@@ -184,6 +184,14 @@ class Session:
         self.identity = None
         self.rev2 = self.utf8_accept = self.condstore = self.qresync = self.uidonly = False
 
+    def enable_condstore(self) -> None:
+        """A CONDSTORE enabling command was given; in a selected mailbox the client learns where it stands
+        (RFC 7162 section 3.1.2.1)."""
+        if not self.condstore:
+            self.condstore = True
+            if self.selected is not None:
+                self.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % self.selected.seen_modseq)
+
     # ------------------------------------------------------------ NOTIFY
 
     def end_notify(self) -> None:

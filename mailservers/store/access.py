@@ -41,6 +41,11 @@ class Access:
             raise NotPermitted("the access control list of the mailbox does not allow this")
 
 
+def may_annotate(access: Access) -> bool:
+    """RFC 5464 section 3.3: "l" and any of "rswip"."""
+    return "l" in access.rights and bool(access.rights & set("rswip"))
+
+
 def identifiers_of(user_id: int) -> frozenset[str]:
     """What entries may call this user."""
     login = User.objects.filter(pk=user_id).values_list("login", flat=True).first()

@@ -34,6 +34,13 @@ def annotation_values(user_id: int, mailbox_id: int | None, entries: Iterable[st
     return {entry: bytes(value) for entry, value in rows.values_list("entry", "value")}
 
 
+def annotations_of(user_id: int, mailbox_ids: list[int], entries: Iterable[str]) -> list[tuple[int, str, bytes]]:
+    """(mailbox, entry, value) of those that are there and that the user sees."""
+    wanted = Annotation.objects.filter(mailbox_id__in=mailbox_ids, entry__in=list(entries))
+    rows = (wanted.filter(user_id=user_id) | wanted.filter(user=None)).values_list("mailbox_id", "entry", "value")
+    return [(mailbox_id, entry, bytes(value)) for mailbox_id, entry, value in rows]
+
+
 def annotation_versions(user_id: int) -> dict[Key, int]:
     """When each annotation that the user sees was last changed: what differs from an earlier look has changed."""
     mine = Annotation.objects.filter(user_id=user_id) | Annotation.objects.filter(user=None, mailbox=None)

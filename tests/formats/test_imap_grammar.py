@@ -414,11 +414,13 @@ S = search
         ((b" NEW",), None, S.And((S.Flag("\\Recent"), S.Not(S.Flag("\\Seen"))))),
         ((b" LARGER 5 YOUNGER 3",), None, S.And((S.Larger(5), S.Within(True, 3)))),
         ((b" SEEN ",), None, S.Flag("\\Seen")),
+        ((b" FUZZY (SUBJECT x FILTER on-the-road)",), None,
+         S.Fuzzy(S.And((S.Header("subject", "x"), S.StoredFilter("on-the-road"))))),
     ],
 )  # fmt: skip
 def test_search(parts, returns, key):
     request = parse(search.parse_search, *parts)
-    assert request == search.SearchRequest(None if returns is None else frozenset(returns), key)
+    assert request == search.SearchRequest(search.ReturnOptions(None if returns is None else frozenset(returns)), key)
 
 
 def test_search_charsets():

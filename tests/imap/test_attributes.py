@@ -7,6 +7,7 @@ import pytest
 
 from mailservers.imap import session as session_module
 from mailservers.models import MailboxMessage
+from mailservers.store.searching import finding
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.asyncio
@@ -160,8 +161,10 @@ async def test_uid_only(inbox, connect, anna):
 async def test_progress_of_a_long_command(inbox, monkeypatch):
     assert not any(b"INPROGRESS" in line for line in await inbox.ok("SEARCH TEXT x"))
     monkeypatch.setattr(session_module, "PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(finding, "ROWS", 1)
     lines = await inbox.ok("SEARCH TEXT x")
-    assert re.fullmatch(rb'\* OK \[INPROGRESS \("t\d+" \d 3\)\] Still at it', lines[0])
+    told = [re.fullmatch(rb'\* OK \[INPROGRESS \("t\d+" (\d) 3\)\] Still at it', line)[1] for line in lines[:-2]]
+    assert told == [b"1", b"2", b"3"]
     assert lines[-2] == b"* SEARCH 1 2 3"
 
 

@@ -21,6 +21,18 @@ def parse_nothing(lexer: Lexer) -> None:
     lexer.end()
 
 
+def parse_tags(lexer: Lexer) -> tuple[bytes, ...]:
+    """1*(SP quoted), as CANCELUPDATE has them (RFC 5267 section 5)."""
+    tags: list[bytes] = []
+    while not tags or not lexer.at_end:
+        lexer.sp()
+        if lexer.peek() != b'"':
+            raise ImapSyntaxError("Expected a quoted tag")
+        tags.append(lexer.string())
+    lexer.end()
+    return tuple(tags)
+
+
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
     """Octets, as sent: the authentication door decides on their encoding."""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .lexer import MAX_NUMBER64, ImapSyntaxError, Lexer
-from .search import Partial as PartialRange
-from .search import parse_partial
+from .partial import Partial as PartialRange
+from .partial import parse_partial
 from .sequences import SequenceSet
 from .writer import astring
 

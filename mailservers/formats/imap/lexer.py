@@ -17,7 +17,7 @@ MAX_NUMBER64 = (1 << 63) - 1
 MAX_NESTING = 64
 MAX_FLAGS = 128
 MAX_FLAG_OCTETS = 255
-LITERAL = b"\n"  # what peek() says before a literal: no text of a command has an LF
+LITERAL = b"{}"  # what peek() says before a literal: no octet is this
 
 SYSTEM_FLAGS = {flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")}
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -42,6 +42,10 @@ class ImapSyntaxError(Exception):
 
 class BadCharset(ImapSyntaxError):
     """SEARCH in a charset that is not known: answer NO [BADCHARSET]."""
+
+
+class BadFilterCharset(BadCharset):
+    """The same with a FILTER key: answer BAD [BADCHARSET] (RFC 5466 section 3.1)."""
 
 
 class BadMailboxName(ImapSyntaxError):

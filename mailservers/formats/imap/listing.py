@@ -1,11 +1,12 @@
-"""LIST's, LSUB's and STATUS's arguments (RFC 9051 sections 6.3.9 and 6.3.11, RFC 5258, 5819, 6154, 8440).
+"""LIST's, LSUB's and STATUS's arguments (RFC 9051 sections 6.3.9 and 6.3.11, RFC 5258, 5819, 6154, 8440, 9590).
 
 list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .lexer import ImapSyntaxError, Lexer
+from .metadata import parse_entries
 
 MAX_PATTERNS = 64
 MAX_PATTERN_CHARACTERS = 1024
@@ -25,12 +26,13 @@ STATUS_ITEMS = (
 )
 SELECTION_OPTIONS = ("SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE")
 _BASE_OPTIONS = frozenset({"SUBSCRIBED", "SPECIAL-USE"})  # RECURSIVEMATCH needs one of them
-RETURN_OPTIONS = ("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS")
+RETURN_OPTIONS = ("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS", "METADATA")
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """``extended`` where any of RFC 5258's syntax was used; ``status`` holds RETURN (STATUS ...)'s items."""
+    """``extended`` where any of RFC 5258's syntax was used; ``status`` holds RETURN (STATUS ...)'s items,
+    ``entries`` those of RETURN (METADATA ...)."""
 
     reference: str
     patterns: tuple[str, ...]
@@ -38,6 +40,7 @@ class ListRequest:
     returns: frozenset[str] = frozenset()
     status: tuple[str, ...] = ()
     extended: bool = False
+    entries: tuple[str, ...] = ()
 
 
 def parse_list(lexer: Lexer) -> ListRequest:
@@ -57,17 +60,15 @@ def parse_list(lexer: Lexer) -> ListRequest:
         patterns = _patterns(lexer)
     else:
         patterns = (lexer.list_mailbox(),)
-    returns: frozenset[str] = frozenset()
-    status: tuple[str, ...] = ()
+    request = ListRequest(reference, patterns, selection, extended=extended)
     if lexer.peek() == b" ":
         lexer.sp()
         if lexer.peek():
-            extended = True
-            returns, status = _return_options(lexer)
+            request = _with_return_options(lexer, request)
     lexer.end()
     if any(len(reference) + len(pattern) > MAX_PATTERN_CHARACTERS for pattern in patterns):
         raise ImapSyntaxError("Pattern too long")
-    return ListRequest(reference, patterns, selection, returns, status, extended)
+    return request
 
 
 def parse_lsub(lexer: Lexer) -> ListRequest:
@@ -95,7 +96,7 @@ def _options(lexer: Lexer, known: tuple[str, ...]) -> frozenset[str]:
     return frozenset(options)
 
 
-def _return_options(lexer: Lexer) -> tuple[frozenset[str], tuple[str, ...]]:
+def _with_return_options(lexer: Lexer, request: ListRequest) -> ListRequest:
     """list-return-opts = "RETURN" SP "(" [list-return-opt *(SP list-return-opt)] ")" """
     if lexer.label("RETURN") != "RETURN":
         raise ImapSyntaxError("Expected RETURN")
@@ -103,6 +104,7 @@ def _return_options(lexer: Lexer) -> tuple[frozenset[str], tuple[str, ...]]:
     lexer.expect(b"(", "return options")
     options: set[str] = set()
     status: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
     while not lexer.skip(b")"):
         if options:
             lexer.sp()
@@ -112,8 +114,13 @@ def _return_options(lexer: Lexer) -> tuple[frozenset[str], tuple[str, ...]]:
         if option == "STATUS":
             lexer.sp()
             status = status_items(lexer)
+        elif option == "METADATA":
+            lexer.sp()
+            if lexer.peek() != b"(":
+                raise ImapSyntaxError("Expected entries")
+            entries = parse_entries(lexer)
         options.add(option)
-    return frozenset(options), status
+    return replace(request, returns=frozenset(options), status=status, entries=entries, extended=True)
 
 
 def _patterns(lexer: Lexer) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def parse_getmetadata(lexer: Lexer) -> GetMetadataRequest:
     if options is None and re.match(rb"\([A-Za-z]", lexer.text[lexer.pos :]):
         options = _options(lexer)
         lexer.sp()
-    entries = _entries(lexer)
+    entries = parse_entries(lexer)
     lexer.end()
     options = options or {}
     return GetMetadataRequest(mailbox, entries, options.get("MAXSIZE"), options.get("DEPTH", 0))
@@ -76,7 +76,8 @@ def _options(lexer: Lexer) -> dict[str, int | None]:
     return options
 
 
-def _entries(lexer: Lexer) -> tuple[str, ...]:
+def parse_entries(lexer: Lexer) -> tuple[str, ...]:
+    """To the end of the command, or to the closing parenthesis. LIST's METADATA has them, too (RFC 9590)."""
     closed = lexer.skip(b"(")
     entries = [_entry(lexer)]
     while not lexer.skip(b")") if closed else not lexer.at_end:

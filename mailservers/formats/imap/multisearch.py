@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..search_keys import Numbers, walk
 from .lexer import ImapSyntaxError, Lexer
 from .notify import parse_names
-from .search import SearchRequest, next_label, parse_program, parse_return_options
+from .search import ReturnOptions, SearchRequest, next_label, parse_program, parse_return_options
 
 MAX_FILTERS = 100
 PLAIN_FILTERS = ("SELECTED", "INBOXES", "PERSONAL", "SUBSCRIBED")
@@ -39,11 +39,13 @@ class MultiSearchRequest:
 def parse_multisearch(lexer: Lexer) -> MultiSearchRequest:
     lexer.sp()
     filters = _filters(lexer) if next_label(lexer) == "IN" else None
-    returns, partial = parse_return_options(lexer)
-    search = SearchRequest(returns or frozenset({"ALL"}), parse_program(lexer), partial)
+    options = parse_return_options(lexer)
+    if options.names is None:
+        options = ReturnOptions(frozenset({"ALL"}))
+    search = SearchRequest(options, parse_program(lexer))
     only_selected = filters is None or filters == (Filter("SELECTED"),)
     if not only_selected:
-        if "SAVE" in (search.returns or ()):
+        if options.asks("SAVE"):
             raise ImapSyntaxError("Only a search of the selected mailbox can be saved")  # section 2.2
         if any(isinstance(node, Numbers) for node in walk(search.key)):
             raise ImapSyntaxError("Message numbers mean nothing outside the selected mailbox")

@@ -3,12 +3,11 @@
     search         = "SEARCH" [search-return-opts] SP search-program
     search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
 
-Also RFC 3501's NEW, OLD and RECENT, RFC 5032's YOUNGER and OLDER, RFC 7162's MODSEQ, RFC 8474's
-EMAILID and THREADID, RFC 8514's SAVEDBEFORE and its kin.
+Also RFC 3501's NEW, OLD and RECENT, RFC 5032's YOUNGER and OLDER, RFC 5466's FILTER, RFC 6203's FUZZY, RFC 7162's
+MODSEQ, RFC 8474's EMAILID and THREADID, RFC 8514's SAVEDBEFORE and its kin.
 """
 
 import re
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from ..search_keys import (
     DateIs,
     Email,
     Flag,
+    Fuzzy,
     Header,
     Key,
     Larger,
@@ -27,51 +27,49 @@ from ..search_keys import (
     Numbers,
     Or,
     Smaller,
+    StoredFilter,
     Text,
     Thread,
     Uids,
     Within,
+    walk,
 )
-from .lexer import MAX_NESTING, BadCharset, ImapSyntaxError, Lexer
+from .fetch import FetchItem, parse_items
+from .lexer import MAX_NESTING, BadCharset, BadFilterCharset, ImapSyntaxError, Lexer
+from .partial import Partial, parse_partial
 
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _EMAIL_ID = re.compile(rb"M([0-9a-f]{32})")
 _THREAD_ID = re.compile(rb"T([1-9][0-9]{0,18})")
-_PARTIAL = re.compile(rb"(-?)([0-9]{1,10}):(-?)([0-9]{1,10})")
 CHARSETS = (b"US-ASCII", b"UTF-8")
-RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
+_FILTER_NAME = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]/]+")
+RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "UPDATE", "CONTEXT", "RELEVANCY"})
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
-    """Results number `first` to `last`, counted from 1, from the end where `from_end`. `written`: as it was given."""
+class ReturnOptions:
+    """``names`` is None where no RETURN was given, else the options, ALL where it was empty. ``items`` are what
+    UPDATE wants fetched of new messages (RFC 5465 section 7)."""
 
-    first: int
-    last: int
-    from_end: bool
-    written: bytes
+    names: frozenset[str] | None = None
+    partial: Partial | None = None
+    items: tuple[FetchItem, ...] = ()
 
-    def of(self, results: "array[int]") -> "array[int]":
-        if not self.from_end:
-            return results[self.first - 1 : self.last]
-        count = len(results)
-        return results[max(0, count - self.last) : max(0, count - self.first + 1)]
+    def asks(self, name: str) -> bool:
+        return self.names is not None and name in self.names
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """``returns`` is None where no RETURN was given, else the options, ALL where it was empty."""
-
-    returns: frozenset[str] | None
+    options: ReturnOptions
     key: Key
-    partial: Partial | None = None
 
 
 def parse_search(lexer: Lexer) -> SearchRequest:
     """The arguments of SEARCH and UID SEARCH. Raises BadCharset besides ImapSyntaxError."""
     lexer.sp()
-    returns, partial = parse_return_options(lexer)
-    return SearchRequest(returns, parse_program(lexer), partial)
+    options = parse_return_options(lexer)
+    return SearchRequest(options, parse_program(lexer))
 
 
 def parse_program(lexer: Lexer) -> Key:
@@ -87,9 +85,17 @@ def parse_program(lexer: Lexer) -> Key:
 
 def parse_criteria(lexer: Lexer) -> Key:
     """search-criteria = charset 1*(SP search-key): what SORT and THREAD end with (RFC 5256 section 5)."""
-    if lexer.astring("a charset").upper() not in CHARSETS:
-        raise BadCharset("Unknown charset")
+    is_known = lexer.astring("a charset").upper() in CHARSETS
     lexer.sp()
+    if not is_known and any(isinstance(node, StoredFilter) for node in walk(_keys(lexer, 0))):
+        raise BadFilterCharset("Filters are in UTF-8")
+    if not is_known:
+        raise BadCharset("Unknown charset")
+    return _keys_to_the_end(lexer)
+
+
+def parse_stored(lexer: Lexer) -> Key:
+    """search-criteria = search-key *(SP search-key), as RFC 5466 section 4 has it."""
     return _keys_to_the_end(lexer)
 
 
@@ -108,40 +114,34 @@ def next_label(lexer: Lexer) -> str | None:
     return label
 
 
-def parse_return_options(lexer: Lexer) -> tuple[frozenset[str] | None, Partial | None]:
+def parse_return_options(lexer: Lexer) -> ReturnOptions:
     """search-return-opts = "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP
 
-    None where there are none. RFC 5267 section 4.4: PARTIAL is given once at most, and not with ALL."""
+    RFC 5267 section 4.4: PARTIAL is given once at most, and not with ALL."""
     if next_label(lexer) != "RETURN":
-        return None, None
+        return ReturnOptions()
     lexer.label("RETURN")
     lexer.sp()
     lexer.expect(b"(", "search return options")
-    options: set[str] = set()
+    names: set[str] = set()
     partial: Partial | None = None
+    items: tuple[FetchItem, ...] = ()
     while not lexer.skip(b")"):
-        if options:
+        if names:
             lexer.sp()
-        option = lexer.label("a search return option")
-        if option not in RETURN_OPTIONS or (option == "PARTIAL" and partial is not None):
+        name = lexer.label("a search return option")
+        if name not in RETURN_OPTIONS or (name == "PARTIAL" and partial is not None):
             raise ImapSyntaxError("Unknown search return option")
-        if option == "PARTIAL":
+        if name == "PARTIAL":
             lexer.sp()
             partial = parse_partial(lexer)
-        options.add(option)
+        elif name == "UPDATE" and lexer.skip(b" ("):
+            items = parse_items(lexer)
+        names.add(name)
     lexer.sp()
-    if partial is not None and "ALL" in options:
+    if partial is not None and "ALL" in names:
         raise ImapSyntaxError("PARTIAL and ALL exclude each other")
-    return frozenset(options or {"ALL"}), partial
-
-
-def parse_partial(lexer: Lexer) -> Partial:
-    """partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number        (RFC 9394 section 4)"""
-    match = lexer.match(_PARTIAL, "a range of results")
-    first, last = sorted((int(match[2]), int(match[4])))
-    if bool(match[1]) != bool(match[3]) or not first or last >= 1 << 32:
-        raise ImapSyntaxError("Expected a range of results")
-    return Partial(first, last, bool(match[1]), match[0])
+    return ReturnOptions(frozenset(names or {"ALL"}), partial, items)
 
 
 def _keys(lexer: Lexer, depth: int) -> Key:
@@ -234,6 +234,11 @@ def _thread_id(lexer: Lexer) -> Key:
     return Thread(frozenset({int(own[1])})) if own and int(own[1]) < 1 << 63 else Not(All())
 
 
+def _filter(lexer: Lexer) -> StoredFilter:
+    """filter-name = 1*<any ATOM-CHAR except "/">"""
+    return StoredFilter(lexer.match(_FILTER_NAME, "the name of a filter")[0].decode("ascii").lower())
+
+
 def _within(younger: bool) -> Callable[[Lexer, int], Key]:
     return lambda lexer, _depth: Within(younger, lexer.nz_number())
 
@@ -258,6 +263,8 @@ _WITH_ARGUMENT: dict[str, Callable[[Lexer, int], Key]] = {
     "MODSEQ": lambda lexer, _depth: _modseq(lexer),
     "NOT": lambda lexer, depth: Not(_key(lexer, depth + 1)),
     "OR": _or,
+    "FUZZY": lambda lexer, depth: Fuzzy(_key(lexer, depth + 1)),
+    "FILTER": lambda lexer, _depth: _filter(lexer),
     "EMAILID": lambda lexer, _depth: _email_id(lexer),
     "THREADID": lambda lexer, _depth: _thread_id(lexer),
     "YOUNGER": _within(True),

@@ -1,4 +1,4 @@
-"""Arguments of SORT and THREAD (RFC 5256 section 5, RFC 5957, RFC 5267 section 3).
+"""Arguments of SORT and THREAD (RFC 5256 section 5, RFC 5957, RFC 5267 section 3, RFC 6203).
 
 sort          = ["UID" SP] "SORT" [search-return-opts] SP sort-criteria SP search-criteria
 sort-criteria = "(" ["REVERSE" SP] sort-key *(SP ["REVERSE" SP] sort-key) ")"
@@ -8,10 +8,10 @@ thread        = ["UID" SP] "THREAD" SP thread-alg SP search-criteria
 from dataclasses import dataclass
 
 from .lexer import ImapSyntaxError, Lexer
-from .search import SearchRequest, parse_criteria, parse_return_options
+from .search import ReturnOptions, SearchRequest, parse_criteria, parse_return_options
 
 SORT_KEYS = frozenset(
-    {"ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"},
+    {"ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "RELEVANCY", "SIZE", "SUBJECT", "TO"},
 )
 THREAD_ALGORITHMS = ("ORDEREDSUBJECT", "REFERENCES", "REFS")
 MAX_CRITERIA = 20
@@ -37,10 +37,10 @@ class ThreadRequest:
 
 def parse_sort(lexer: Lexer) -> SortRequest:
     lexer.sp()
-    returns, partial = parse_return_options(lexer)
+    options = parse_return_options(lexer)
     criteria = _criteria(lexer)
     lexer.sp()
-    return SortRequest(criteria, SearchRequest(returns, parse_criteria(lexer), partial))
+    return SortRequest(criteria, SearchRequest(options, parse_criteria(lexer)))
 
 
 def parse_thread(lexer: Lexer) -> ThreadRequest:
@@ -49,7 +49,7 @@ def parse_thread(lexer: Lexer) -> ThreadRequest:
     if algorithm not in THREAD_ALGORITHMS:
         raise ImapSyntaxError("Unknown threading algorithm")
     lexer.sp()
-    return ThreadRequest(algorithm, SearchRequest(None, parse_criteria(lexer)))
+    return ThreadRequest(algorithm, SearchRequest(ReturnOptions(), parse_criteria(lexer)))
 
 
 def _criteria(lexer: Lexer) -> tuple[Criterion, ...]:

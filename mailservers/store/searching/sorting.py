@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mailservers.formats.addresses import Address, parse_address_list
@@ -21,12 +21,17 @@ _HEADER_KEYS = {"TO": b"to", "CC": b"cc", "FROM": b"from", "DISPLAYTO": b"to", "
 Keys = dict[str, Any]
 
 
-def sort_uids(mailbox_id: int, uids: Sequence[int], criteria: Sequence[Criterion]) -> array[int]:
-    """UIDs (given in the order of the mailbox) in the order asked for; those gone are missing."""
+def sort_uids(
+    mailbox_id: int, uids: Sequence[int], criteria: Sequence[Criterion], scores: Mapping[int, int] | None = None
+) -> array[int]:
+    """UIDs (given in the order of the mailbox) in the order asked for; those gone are missing. `scores`: what
+    RELEVANCY goes by, the highest first (RFC 6203 section 6)."""
     wanted = {criterion.key for criterion in criteria}
     rows: list[tuple[int, Keys]] = []
     for start in range(0, len(uids), CHUNK):
         rows += _read_keys(mailbox_id, uids[start : start + CHUNK], wanted)
+    for uid, keys in rows:
+        keys["RELEVANCY"] = -(scores or {}).get(uid, 0)
     for criterion in reversed(criteria):  # a stable sort for each: what is equal stays in the mailbox's order
         key = criterion.key
         rows.sort(key=lambda row: row[1][key], reverse=criterion.reverse)
