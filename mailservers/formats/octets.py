@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-__all__ = ["WINDOW", "Octets", "Windowed", "search"]
+__all__ = ["WINDOW", "Octets", "Windowed", "chunks", "search"]
 
 WINDOW = 256 * 1024  # octets held
 
@@ -34,6 +34,12 @@ class Windowed(ABC):
         if at >= 0 and end <= self._start + len(self._window):
             return self._window[at : max(end - self._start, at)]
         return self.read(start, end) if end > start else b""
+
+    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The octets of a range, one window after the other."""
+        stop = self._size if end is None else min(end, self._size)
+        for at in range(start, stop, WINDOW):
+            yield self.read(at, min(at + WINDOW, stop))
 
     def windows(self, start: int, end: int, overlap: int = 0) -> Iterator[tuple[int, bytes, int, int]]:
         """(offset of the window, the window, from, to): the range in windows, each sharing `overlap` octets with the
@@ -75,6 +81,14 @@ class Windowed(ABC):
 
 
 Octets = bytes | Windowed
+
+
+def chunks(raw: Octets, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The octets of a range, one window after the other."""
+    if isinstance(raw, Windowed):
+        return raw.chunks(start, end)
+    stop = len(raw) if end is None else min(end, len(raw))
+    return (raw[at : min(at + WINDOW, stop)] for at in range(start, stop, WINDOW))
 
 
 def search(pattern: re.Pattern[bytes], raw: Octets, start: int, longest: int) -> tuple[int, int] | None:

@@ -5,7 +5,8 @@ All messages of a command are stored in one transaction or none is; OK is said o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from mailservers.formats.binary_content import NotEncodable, without_nul
 from mailservers.formats.imap.appending import AppendMessage, AppendRequest, ReplaceRequest, Url
 from mailservers.formats.imap.sequences import write_numbers_in_order
 from mailservers.formats.imap.urls import BadUrl, MessageUrl, parse_message_url
+from mailservers.formats.octets import Octets, chunks
 from mailservers.imap.announcing import announce
 from mailservers.imap.large_messages import large_messages
 from mailservers.imap.mailboxes import target_mailbox
@@ -29,6 +31,7 @@ from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMe
 from mailservers.store.placing import Append, Placed, append
 from mailservers.store.queries import fetch_rows, mailbox_by_name
 from mailservers.store.replacing import replace
+from mailservers.store.spool import spooled
 
 Prepared = tuple[NewMessage, int, tuple[str, ...], datetime | None]
 
@@ -79,27 +82,50 @@ async def _prepare(session: Session, message: AppendMessage, target: Access) -> 
     if not octets:
         raise Refusal(None, "The message is empty")  # RFC 3502 section 6.3.11: how a client cancels
     if message.is_binary:
-        try:
-            octets = await store.read(without_nul, octets) if b"\0" in octets else octets
-        except NotEncodable as error:
-            raise Refusal("UNKNOWN-CTE", "NUL outside of a part's body") from error
+        octets = await _without_nul(octets)
     flags, keywords = permitted(may_change(target.rights), *split_flags(message.flags))
     return await prepare_async(octets), flags, keywords, message.internal_date
 
 
-async def _octets(session: Session, parts: Sequence[bytes | Url]) -> bytes:
+async def _octets(session: Session, parts: Sequence[Octets | Url]) -> Octets:
     """The parts, one after the other. Raises a Refusal [TOOBIG] or [BADURL]."""
-    if len(parts) == 1 and isinstance(parts[0], bytes):
-        return parts[0]
-    pieces: list[bytes] = []
+    pieces: list[Octets] = []
     room = settings.MESSAGE_SIZE_LIMIT
     for part in parts:
-        piece = part if isinstance(part, bytes) else await _fetch(session, part.url)
+        piece = await _fetch(session, part.url) if isinstance(part, Url) else part
         room -= len(piece)
         if room < 0:
             raise Refusal("TOOBIG", "The message would be too large")
         pieces.append(piece)
-    return b"".join(pieces)
+    if len(pieces) == 1 and isinstance(pieces[0], bytes):
+        return pieces[0]
+    if settings.MESSAGE_SIZE_LIMIT - room <= settings.STREAM_OVER:
+        return await asyncio.to_thread(_joined, pieces)
+    return pieces[0] if len(pieces) == 1 else await asyncio.to_thread(spooled, _chunks_of(pieces))
+
+
+def _joined(pieces: Sequence[Octets]) -> bytes:
+    return b"".join(_chunks_of(pieces))
+
+
+def _chunks_of(pieces: Sequence[Octets]) -> Iterator[bytes]:
+    return (chunk for piece in pieces for chunk in chunks(piece))
+
+
+async def _without_nul(octets: Octets) -> Octets:
+    """What came as literal8, so that every command can give it back. Raises a Refusal."""
+    if isinstance(octets, bytes) and b"\0" not in octets:
+        return octets
+    try:
+        return await asyncio.to_thread(_encoded, octets)
+    except NotEncodable as error:
+        raise Refusal("UNKNOWN-CTE", "NUL outside of a part's body") from error
+
+
+def _encoded(octets: Octets) -> Octets:
+    if octets.find(b"\0") < 0:
+        return octets
+    return b"".join(without_nul(octets)) if isinstance(octets, bytes) else spooled(without_nul(octets))
 
 
 async def _fetch(session: Session, url: bytes) -> bytes:

@@ -26,12 +26,24 @@ from django.conf import settings
 from accounts.auth.door import Identity
 from accounts.auth.live import live_sessions
 from mailservers.formats.imap.lexer import ImapSyntaxError
-from mailservers.formats.imap.reader import BEFORE_LOGIN, Command, CommandReader, Continue, Fatal, Rejected, after_login
+from mailservers.formats.imap.reader import (
+    BEFORE_LOGIN,
+    Command,
+    CommandReader,
+    Continue,
+    Fatal,
+    Portion,
+    Rejected,
+    after_login,
+)
 from mailservers.imap import access
 from mailservers.imap.commands import run, tagged
 from mailservers.imap.notifying import announce_all
-from mailservers.imap.replies import Disconnect
+from mailservers.imap.replies import Disconnect, refusal_for
 from mailservers.imap.session import Session, Sink
+from mailservers.store.arriving import Arriving
+from mailservers.store.errors import StoreError
+from mailservers.store.spool import Content
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +63,23 @@ class _Changes:
 
 
 _CHANGES = _Changes()
-_Work = Command | _IdleEnd | _Changes
+_Work = Command | Portion | _IdleEnd | _Changes
 
 
 class Dialogue:
     """See the module's text."""
 
-    __slots__ = ("_ending", "_farewell", "_finishing", "_line_wanted", "_task", "reader", "session", "sink")
+    __slots__ = (
+        "_arriving",
+        "_ending",
+        "_farewell",
+        "_finishing",
+        "_line_wanted",
+        "_task",
+        "reader",
+        "session",
+        "sink",
+    )
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
@@ -70,6 +92,7 @@ class Dialogue:
         session.on_change = self._on_change
         self._task: asyncio.Task[None] | None = None
         self._line_wanted: asyncio.Future[None] | None = None
+        self._arriving: Arriving | None = None  # large messages of the command that comes
         self._ending = False
         self._finishing = False  # end when all commands received are done
         self._farewell: str | None = None  # end with this BYE when the command in hand is done
@@ -150,7 +173,10 @@ class Dialogue:
 
     async def _do(self, work: _Work) -> None:
         session = self.session
-        if isinstance(work, Command):
+        if isinstance(work, Portion):
+            await self._keep(work)
+        elif isinstance(work, Command):
+            self._arriving = None
             reply = await run(session, work)
             await session.flush()
             if reply is not None and reply.then is not None:
@@ -169,6 +195,21 @@ class Dialogue:
             await announce_all(session, expunge=session.idle_tag is not None or not session.delays_expunges)
             await session.flush()
 
+    async def _keep(self, portion: Portion) -> None:
+        """A large message goes out of memory as it comes."""
+        if self._arriving is None:
+            self._arriving = Arriving()
+        await self._arriving.write([portion.octets])
+        content: Content | StoreError | None = self._arriving.error
+        if content is None and portion.is_last:
+            content = await self._arriving.finish([])
+        if isinstance(content, StoreError):
+            refusal = refusal_for(content)
+            assert refusal is not None  # every StoreError has a row
+            self.reader.refuse(refusal.status, refusal.code, refusal.text)
+        elif content is not None:
+            self.reader.place(content)
+
     def _next_work(self) -> _Work | None:
         """What is to be done next; what needs no task is done here."""
         session = self.session
@@ -183,7 +224,7 @@ class Dialogue:
             self._simple(line)
         while not self._ending:
             event = self.reader.next_event()
-            if isinstance(event, Command):
+            if isinstance(event, Command | Portion):
                 return event
             if event is None:
                 return _CHANGES if session.has_news else None
@@ -196,6 +237,7 @@ class Dialogue:
             session.raw(b"+ OK\r\n")
             session.send()
         elif isinstance(event, Rejected):
+            self._arriving = None
             tag = session.idle_tag or event.tag
             session.idle_tag = None
             tagged(session, tag, event.status, event.code, event.text)
@@ -229,7 +271,7 @@ class Dialogue:
     def _enter(self, identity: Identity) -> None:
         """Signed in: wider limits, until the end or until the login counts no more."""
         self.session.identity = identity
-        self.reader.limits = after_login(settings.MESSAGE_SIZE_LIMIT)
+        self.reader.limits = after_login(settings.MESSAGE_SIZE_LIMIT, settings.STREAM_OVER)
         self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
         if not self._ending:
             live_sessions.enter(self, identity, self._revoked)

@@ -24,11 +24,11 @@ import zstandard
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from mailservers.formats.octets import Octets, Windowed
 from mailservers.formats.summary import Summary, summarise
 from mailservers.models import MessageData
 from mailservers.store.failures import as_store_error
 from mailservers.store.room import require_room
-from mailservers.store.spool import Content, Spooled
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,11 @@ class NewMessage:
     file: str = ""
 
 
-def prepare(raw: Content) -> NewMessage:
+def prepare(raw: Octets) -> NewMessage:
     """Scan, hash and compress; writes the file of a large body. Raises `StoreUnavailable` when the disk refuses."""
     require_room(len(raw))
-    if isinstance(raw, Spooled):
-        return _prepare_spooled(raw)
+    if isinstance(raw, Windowed):
+        return _prepare_large(raw)
     summary = summarise(raw)
     compressor = _compressor()
     header = compressor.compress(raw[: summary.header_size])
@@ -64,7 +64,7 @@ def prepare(raw: Content) -> NewMessage:
     return NewMessage(summary, header, b"", _write_file(summary.sha256, [body]))
 
 
-def _prepare_spooled(raw: Spooled) -> NewMessage:
+def _prepare_large(raw: Windowed) -> NewMessage:
     """The same, a window at a time: the octets are read three times, to be hashed, scanned and compressed."""
     digest = hashlib.sha256()
     for chunk in raw.chunks():
@@ -74,14 +74,14 @@ def _prepare_spooled(raw: Spooled) -> NewMessage:
     return NewMessage(summary, header, b"", _write_file(summary.sha256, _compressed(raw, summary.header_size)))
 
 
-def _compressed(raw: Spooled, start: int) -> Iterator[bytes]:
+def _compressed(raw: Windowed, start: int) -> Iterator[bytes]:
     packer = zstandard.ZstdCompressor(level=LARGE_COMPRESSION_LEVEL).compressobj(size=len(raw) - start)
     for chunk in raw.chunks(start):
         yield packer.compress(chunk)
     yield packer.flush()
 
 
-async def prepare_async(raw: Content) -> NewMessage:
+async def prepare_async(raw: Octets) -> NewMessage:
     """`prepare`, off the event loop when it would hold it up."""
     if len(raw) <= IN_THREAD_OVER:
         return prepare(raw)

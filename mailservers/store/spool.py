@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from django.conf import settings
 
 from mailservers.formats.headers import MAX_HEADER_OCTETS, header_end
-from mailservers.formats.octets import WINDOW, Windowed
+from mailservers.formats.octets import Windowed
 from mailservers.store.failures import as_store_error
 from mailservers.store.room import require_room
 
@@ -90,10 +90,12 @@ class Spooled(Windowed):
         """All octets at once, for whom a stream will not do."""
         return self.read(0, len(self))
 
-    def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """All octets from `start` on."""
-        for at in range(start, len(self), WINDOW):
-            yield self.read(at, min(at + WINDOW, len(self)))
+
+def spooled(pieces: Iterable[bytes]) -> Spooled:
+    """A message that is made piece by piece. Blocks; raises `StoreFull`, `StoreUnavailable`."""
+    spool = Spool()
+    spool.write(pieces)
+    return spool.content()
 
 
 Content = bytes | Spooled

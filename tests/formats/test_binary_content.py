@@ -4,10 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailservers.formats import mime
-from mailservers.formats.binary_content import NotEncodable, without_nul
+from mailservers.formats import binary_content, mime
+from mailservers.formats.binary_content import NotEncodable
 
 HEADER = b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n'
+
+
+def without_nul(raw: bytes) -> bytes:
+    return b"".join(binary_content.without_nul(raw))
 
 
 def message(*bodies: bytes, encoding: bytes = b"binary") -> bytes:
@@ -29,6 +33,14 @@ def test_every_part_decodes_to_what_it_was(bodies):
     assert [mime.decode_body(encoded, part) for part in after.children] == old
     if b"\0" not in raw:
         assert encoded == raw
+
+
+def test_long_content_is_encoded_in_lines():
+    body = bytes(range(256)) * 4096 + b"end"
+    raw = message(body)
+    encoded = without_nul(raw)
+    assert mime.decode_body(encoded, mime.scan(encoded).children[0]) == body
+    assert max(map(len, encoded.split(b"\r\n"))) == 76
 
 
 def test_only_what_must_be_is_changed():

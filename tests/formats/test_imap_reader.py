@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailservers.formats.imap import reader as reader_module
 from mailservers.formats.imap.reader import (
     BEFORE_LOGIN,
     Command,
@@ -11,6 +12,7 @@ from mailservers.formats.imap.reader import (
     Continue,
     Fatal,
     Limits,
+    Portion,
     Rejected,
     after_login,
 )
@@ -110,6 +112,70 @@ def test_memory_is_bounded(data):
             pass
         kept = reader.buffered_octets + sum(map(len, reader._parts)) + len(reader._literal or b"")
         assert kept <= SMALL.line_octets + SMALL.literals_octets + SMALL.append_octets + 2
+
+
+STREAMING = Limits(64, 16, 32, 40, 400, 8)
+
+
+def placed(data: bytes, step: int) -> list:
+    """Events, where whoever takes portions gives them back whole: as if all had been kept."""
+    reader, found, taken = CommandReader(STREAMING), [], b""
+    for start in range(0, len(data), step):
+        reader.feed(data[start : start + step])
+        while (event := reader.next_event()) is not None:
+            if isinstance(event, Portion):
+                taken += event.octets
+                assert len(event.octets) < 7 + step
+                if event.is_last:
+                    reader.place(taken)
+                    taken = b""
+                continue
+            assert not taken or not isinstance(event, Command)
+            found.append(event)
+            if isinstance(event, Fatal):
+                return found
+    return found
+
+
+@pytest.mark.parametrize(("data", "expected"), TABLE)
+@pytest.mark.parametrize("step", [1, 5, 1000])
+def test_portions_make_the_same_commands(data, expected, step, monkeypatch):
+    monkeypatch.setattr(reader_module, "_PORTION_OCTETS", 7)
+    assert placed(data, step) == events(data, step=step)
+
+
+def test_only_messages_over_the_limit_come_in_portions():
+    reader = CommandReader(STREAMING)
+    reader.feed(b"a X {9+}\r\n123456789\r\nb APPEND x {8+}\r\n12345678 {0+}\r\n {3+}\r\n123\r\n")
+    assert reader.next_event() == Command(b"a", "X", (b" ", b"123456789", b""))
+    assert reader.next_event() == Portion(b"123", True)
+    reader.place(b"another")
+    assert reader.next_event() == Command(b"b", "APPEND", (b" x ", b"12345678", b" ", b"", b" ", b"another", b""))
+
+
+@pytest.mark.parametrize("cut", range(20))
+def test_a_message_over_the_limit_is_never_kept(cut):
+    reader = CommandReader(STREAMING)
+    data, portions = b"b APPEND x {12+}\r\nHello World!\r\n", []
+    for piece in (data[:cut], data[cut : cut + 12], data[cut + 12 :]):
+        reader.feed(piece)
+        while isinstance(event := reader.next_event(), Portion):
+            portions.append(event.octets)
+            reader.place(b"")
+    assert event == Command(b"b", "APPEND", (b" x ", b"", b""))
+    assert portions == [b"Hello World!"]
+
+
+def test_what_cannot_be_taken_is_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(reader_module, "_PORTION_OCTETS", 7)
+    reader = CommandReader(STREAMING)
+    reader.feed(b"a APPEND x {20+}\r\n1234567")
+    assert reader.next_event() == Portion(b"1234567", False)
+    reader.refuse("NO", "UNAVAILABLE", "No room")
+    assert reader.next_event() is None
+    reader.feed(b"b NOOP\r\n12345 {3+}\r\nc X\r\nd NOOP\r\n")
+    assert reader.next_event() == Rejected(b"a", "NO", "UNAVAILABLE", "No room")
+    assert reader.next_event() == Command(b"d", "NOOP", (b"",))
 
 
 def test_limits_change_between_pipelined_commands():

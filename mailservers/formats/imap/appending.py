@@ -12,6 +12,7 @@ utf8-literal   = "UTF8" SP "(" literal8 ")"          (RFC 6855 section 4)
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..octets import Octets
 from .lexer import LITERAL, ImapSyntaxError, Lexer
 from .sequences import SequenceSet
 
@@ -33,7 +34,7 @@ class AppendMessage:
 
     flags: tuple[str, ...]
     internal_date: datetime | None
-    parts: tuple[bytes | Url, ...]
+    parts: tuple[Octets | Url, ...]
     is_binary: bool = False
     is_utf8: bool = False
 
@@ -97,10 +98,10 @@ def _message(lexer: Lexer) -> AppendMessage:
         parts, is_utf8 = _extended(lexer)
         return AppendMessage(flags, internal_date, parts, is_utf8=is_utf8)
     is_binary = lexer.at_literal8()
-    return AppendMessage(flags, internal_date, (lexer.literal(nul_allowed=True),), is_binary)
+    return AppendMessage(flags, internal_date, (lexer.message_literal(nul_allowed=True),), is_binary)
 
 
-def _extended(lexer: Lexer) -> tuple[tuple[bytes | Url, ...], bool]:
+def _extended(lexer: Lexer) -> tuple[tuple[Octets | Url, ...], bool]:
     """The parts, and whether any was sent as utf8-literal."""
     kind = lexer.label("a message")
     if kind not in ("UTF8", "CATENATE"):
@@ -118,11 +119,11 @@ def _extended(lexer: Lexer) -> tuple[tuple[bytes | Url, ...], bool]:
     return tuple(part for part, _ in parts), any(is_utf8 for _, is_utf8 in parts)
 
 
-def _part(lexer: Lexer) -> tuple[bytes | Url, bool]:
+def _part(lexer: Lexer) -> tuple[Octets | Url, bool]:
     kind = lexer.label("TEXT, URL or UTF8")
     lexer.sp()
     if kind == "TEXT":
-        return lexer.literal(nul_allowed=False), False
+        return lexer.message_literal(nul_allowed=False), False
     if kind == "URL":
         return Url(lexer.astring("a URL")), False
     if kind == "UTF8":
@@ -130,10 +131,10 @@ def _part(lexer: Lexer) -> tuple[bytes | Url, bool]:
     raise ImapSyntaxError("Expected TEXT, URL or UTF8")
 
 
-def _utf8_literal(lexer: Lexer) -> bytes:
+def _utf8_literal(lexer: Lexer) -> Octets:
     lexer.expect(b"(", "a literal8 in parentheses")
     if lexer.peek() != LITERAL or not lexer.at_literal8():
         raise ImapSyntaxError("Expected a literal8")
-    octets = lexer.literal(nul_allowed=True)
+    octets = lexer.message_literal(nul_allowed=True)
     lexer.expect(b")", "a closing parenthesis")
     return octets

@@ -9,6 +9,7 @@ import re
 from datetime import date, datetime
 
 from ..dates import parse_internal_date
+from ..octets import Octets
 from .mailbox_names import decode_name
 from .sequences import SequenceSet, parse_sequence_set
 
@@ -58,13 +59,18 @@ class Lexer:
 
     __slots__ = ("_index", "_parts", "charset_allowed", "pos", "text", "utf8")
 
-    def __init__(self, parts: tuple[bytes, ...], utf8: bool = False, *, charset_allowed: bool = True) -> None:
+    def __init__(self, parts: tuple[Octets, ...], utf8: bool = False, *, charset_allowed: bool = True) -> None:
         self._parts = parts
         self._index = 0
-        self.text = parts[0]
+        self.text = self._text()
         self.pos = 0
         self.utf8 = utf8
         self.charset_allowed = charset_allowed
+
+    def _text(self) -> bytes:
+        text = self._parts[self._index]
+        assert isinstance(text, bytes)  # every second part
+        return text
 
     # --------------------------------------------------------------- characters
 
@@ -135,13 +141,22 @@ class Lexer:
 
     def literal(self, nul_allowed: bool) -> bytes:
         """literal / literal8; NUL only where the caller can store it."""
+        value = self.message_literal(nul_allowed)
+        if not isinstance(value, bytes):
+            raise ImapSyntaxError("Literal too large")
+        return value
+
+    def message_literal(self, nul_allowed: bool) -> Octets:
+        """The same, however large.
+
+        Deviation: NUL is not looked for in what is not in memory."""
         if self.peek() != LITERAL:
             raise ImapSyntaxError("Expected a literal")
         eight = self.text[self.pos :] == b"~"
         value = self._parts[self._index + 1]
         self._index += 2
-        self.text, self.pos = self._parts[self._index], 0
-        if not nul_allowed and (eight or b"\0" in value):
+        self.text, self.pos = self._text(), 0
+        if not nul_allowed and (eight or (isinstance(value, bytes) and b"\0" in value)):
             raise ImapSyntaxError("NUL or literal8 not allowed here")
         return value
 

@@ -7,9 +7,12 @@ are looked at, and pipelined commands wait unread. The events do not depend on h
 cut into chunks.
 
 Invariants: no more than a line limit plus what the limits allow in literals is kept for an
-unfinished command; a literal's announced size is checked before its octets are kept. What is too
-big is swallowed without being kept (RFC 7888 section 4, choice 1) up to ``swallow_octets``, and
-past that the connection is given up (choice 2).
+unfinished command; a literal's announced size is checked before its octets are kept. A message that
+would make a command's literals more than ``stream_over`` is not kept: its octets are given away in
+portions as they come, and whoever takes them says with ``place`` what stands for them in the
+command, or with ``refuse`` that they cannot be taken. What is too big is swallowed without being
+kept (RFC 7888 section 4, choice 1) up to ``swallow_octets``, and past that the connection is given
+up (choice 2).
 
     command  = tag SP (...) CRLF
     tag      = 1*<any ASTRING-CHAR except "+">
@@ -23,11 +26,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..octets import Octets
+
 _HEAD = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]+) (?:(UID) )?([A-Za-z0-9._-]+)(?= |\Z)", re.IGNORECASE)
 _TAG = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]+)(?= |\Z)")
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}\Z")
 _LITERAL_TAIL_OCTETS = 32  # enough of an overlong line to see a literal announced at its end
 _MESSAGE_AFTER = {b"APPEND": 1, b"REPLACE": 2}  # arguments before a message may come
+_PORTION_OCTETS = 256 << 10
 _TAG_OCTETS = 1024  # a longer tag is not echoed
 
 
@@ -40,30 +46,40 @@ class Limits:
     literals_octets: int  # all literals of one command
     append_octets: int  # the message literal of APPEND; 0 where APPEND has no special limit
     swallow_octets: int  # how much is read past a limit before the connection is given up
+    stream_over: int = 0  # octets in literals; a message beyond them comes in portions. 0: never
 
 
 BEFORE_LOGIN = Limits(8 << 10, 8 << 10, 16 << 10, 0, 4 << 20)
 
 
 @lru_cache(maxsize=8)
-def after_login(append_octets: int) -> Limits:
+def after_login(append_octets: int, stream_over: int = 0) -> Limits:
     """Limits for a client that has said who it is."""
-    return Limits(64 << 10, 64 << 10, 256 << 10, append_octets, max(64 << 20, 4 * append_octets))
+    return Limits(64 << 10, 64 << 10, 256 << 10, append_octets, max(64 << 20, 4 * append_octets), stream_over)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One complete command. ``parts`` are text, literal, text, literal, ..., text: the text after
-    the name (with its leading space), with the ``{n}`` cut off but a literal8's ``~`` left."""
+    the name (with its leading space), with the ``{n}`` cut off but a literal8's ``~`` left. A literal
+    is ``bytes``, or what was given to ``place`` for it."""
 
     tag: bytes
     name: str
-    parts: tuple[bytes, ...]
+    parts: tuple[Octets, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Continue:
     """The client waits for ``+`` before it sends a literal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Octets of a literal that is not kept. After the last, ``place`` or ``refuse``; before, maybe ``refuse``."""
+
+    octets: bytes
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,7 @@ class Fatal:
     text: str
 
 
-Event = Command | Continue | Rejected | Fatal
+Event = Command | Continue | Portion | Rejected | Fatal
 
 
 class CommandReader:
@@ -93,12 +109,14 @@ class CommandReader:
     __slots__ = (
         "_buffer",
         "_dead",
+        "_kept_octets",
         "_literal",
         "_literal_octets",
         "_parts",
         "_rejected",
         "_scanned",
         "_skipped",
+        "_streams",
         "_text_octets",
         "_wanted",
         "limits",
@@ -112,18 +130,20 @@ class CommandReader:
 
     def _reset(self) -> None:
         self._scanned = 0  # octets of the buffer known to hold no LF
-        self._parts: list[bytes] = []
-        self._literal: bytearray | None = None  # the literal being kept
+        self._parts: list[Octets] = []
+        self._literal: bytearray | None = None  # the literal being kept, or the portion
+        self._streams = False  # it is a portion
         self._wanted = 0  # octets of the current literal still to come, kept or not
         self._text_octets = 0
         self._literal_octets = 0
+        self._kept_octets = 0  # of these
         self._skipped = 0
         self._rejected: Rejected | None = None
 
     @property
     def buffered_octets(self) -> int:
-        """Octets received and not yet looked at."""
-        return len(self._buffer)
+        """Octets received and not yet looked at, or not yet given away."""
+        return len(self._buffer) + (len(self._literal) if self._streams and self._literal is not None else 0)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Keep octets for ``next_event``; they go straight into a literal that is under way."""
@@ -143,8 +163,10 @@ class CommandReader:
         while self._dead is None:
             if self._wanted:
                 del self._buffer[: self._take(self._buffer)]
-                if self._wanted:
-                    return None
+            if self._streams and self._literal and (not self._wanted or len(self._literal) >= _PORTION_OCTETS):
+                return self._portion()
+            if self._wanted:
+                return None
             if self._literal is not None:
                 self._parts.append(bytes(self._literal))
                 self._literal = None
@@ -155,6 +177,21 @@ class CommandReader:
             if event is not None:
                 return event
         return self._dead
+
+    def _portion(self) -> Portion:
+        octets = bytes(self._literal or b"")
+        self._literal = bytearray() if self._wanted else None
+        return Portion(octets, not self._wanted)
+
+    def place(self, content: Octets) -> None:
+        """After the last portion: this is the literal."""
+        self._parts.append(content)
+        self._streams = False
+
+    def refuse(self, status: str, code: str | None, text: str) -> None:
+        """The literal cannot be kept: it is read to its end, and so is the command."""
+        self._reject(Rejected(_tag_of(self._head), status, code, text))
+        self._literal, self._streams = None, False
 
     def next_line(self) -> bytes | Rejected | Fatal | None:
         """The next bare line (AUTHENTICATE's answers, IDLE's DONE) without its end."""
@@ -185,7 +222,7 @@ class CommandReader:
         else:
             length, room = end - buffer.endswith(b"\r", 0, end), self.limits.line_octets - self._text_octets
         if length > room and self._rejected is None:
-            start = self._parts[0] if self._parts else bytes(buffer[: self.limits.line_octets])
+            start = self._head if self._parts else bytes(buffer[: self.limits.line_octets])
             tag = _tag_of(start) if b" " in start else None  # whether the tag ends here must not hang on the cut
             self._reject(Rejected(tag, "BAD", None, "Command line too long"))
         if self._rejected is not None:
@@ -225,6 +262,13 @@ class CommandReader:
 
     # -------------------------------------------------------------------- text
 
+    @property
+    def _head(self) -> bytes:
+        """The text up to the first literal."""
+        text = self._parts[0]
+        assert isinstance(text, bytes)
+        return text
+
     def _text(self, line: bytes) -> Event | None:
         """One line of a command: its end, or the announcement of a literal."""
         announced = _LITERAL.search(line)
@@ -245,10 +289,13 @@ class CommandReader:
             return None
         self._literal, self._wanted = bytearray(), size
         self._literal_octets += size
+        over = self.limits.stream_over
+        self._streams = 0 < over < self._kept_octets + size and size > 0 and self._before_message()
+        self._kept_octets += 0 if self._streams else size
         return Continue() if synchronising else None
 
     def _check_head(self, line: bytes) -> None:
-        head = _HEAD.match(self._parts[0])
+        head = _HEAD.match(self._head)
         if head is None:
             tag = _tag_of(line)
             self._reject(Rejected(tag, "BAD", None, "Missing command" if tag else "Invalid tag"))
@@ -260,32 +307,32 @@ class CommandReader:
         limits = self.limits
         append = limits.append_octets if self._before_message() else 0
         if append and size > append:
-            self._reject(Rejected(_tag_of(self._parts[0]), "NO", "TOOBIG", "Message too large"))
+            self._reject(Rejected(_tag_of(self._head), "NO", "TOOBIG", "Message too large"))
         elif size > max(limits.literal_octets, append):
-            self._reject(Rejected(_tag_of(self._parts[0]), "BAD", "TOOBIG", "Literal too large"))
+            self._reject(Rejected(_tag_of(self._head), "BAD", "TOOBIG", "Literal too large"))
         elif self._literal_octets + size > limits.literals_octets + append:
             status = "NO" if append else "BAD"
-            self._reject(Rejected(_tag_of(self._parts[0]), status, "TOOBIG", "Too much in literals"))
+            self._reject(Rejected(_tag_of(self._head), status, "TOOBIG", "Too much in literals"))
 
     def _before_message(self) -> bool:
         """True where the literal announced is (part of) a message of APPEND or REPLACE, not a mailbox name."""
-        head = _HEAD.match(self._parts[0])
+        head = _HEAD.match(self._head)
         if head is None:
             return False
         words_before = _MESSAGE_AFTER.get(head[3].upper())
         if words_before is None or (head[2] and head[3].upper() == b"APPEND"):
             return False
-        return len(self._parts) > 1 or len(self._parts[0][head.end() :].rstrip(b"~").split()) >= words_before
+        return len(self._parts) > 1 or len(self._head[head.end() :].rstrip(b"~").split()) >= words_before
 
     def _finish(self) -> Event:
         event: Event
         if self._rejected is not None:
             event = self._rejected
         else:
-            head = _HEAD.match(self._parts[0])
+            head = _HEAD.match(self._head)
             assert head is not None  # _check_head saw to it
             name = head[3].decode().upper()
-            text = self._parts[0][head.end() :]
+            text = self._head[head.end() :]
             event = Command(head[1], f"UID {name}" if head[2] else name, (text, *self._parts[1:]))
         self._reset()
         return event
