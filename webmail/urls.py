@@ -9,12 +9,14 @@ from webmail.listing import views as listing
 from webmail.marking import views as marking
 from webmail.reading import views as reading
 from webmail.searching import views as searching
+from webmail.senders import views as senders
 
 urlpatterns = [
     path("", listing.home, name="home"),
     path("mail/act/", marking.act, name="act"),
     path("mail/search/", searching.search, name="search"),
     path("mail/deleted/", deleted.deleted, name="deleted"),
+    path("mail/senders/", senders.senders, name="senders"),
     path("mail/folders/", folders.manage, name="folders"),
     path("mail/folders/list/", folders.sidebar, name="folder-list"),
     path("mail/folders/<int:mailbox_id>/rename/", folders.rename, name="folder-rename"),

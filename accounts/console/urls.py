@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.console import addresses, audit, domains, log, overview, queue, users
+from accounts.console import addresses, audit, domains, log, overview, queue, senders, users
 
 app_name = "console"
 urlpatterns = [
@@ -24,6 +24,8 @@ urlpatterns = [
     path("addresses/new/", addresses.address_new, name="address-new"),
     path("addresses/<int:address_id>/", addresses.address, name="address"),
     path("addresses/<int:address_id>/delete/", addresses.address_delete, name="address-delete"),
+    path("senders/", senders.sender_list, name="senders"),
+    path("senders/forget/", senders.sender_forget, name="sender-forget"),
     path("queue/", queue.queue, name="queue"),
     path("queue/act/", queue.queue_act, name="queue-act"),
     path("log/", log.log, name="log"),

@@ -18,6 +18,7 @@ from accounts.services.importing import ImportReport, ImportRow, import_users
 from accounts.services.passwords import generate_password, hash_given, hash_typed, scram_keys_for
 from accounts.services.quotas import set_domain_quota, set_user_quota
 from accounts.services.removal import remove_user
+from accounts.services.senders import list_sender, unlist_sender
 from accounts.services.users import create_user, note_sign_in_link, set_password, set_user_active, update_user
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "hash_given",
     "hash_typed",
     "import_users",
+    "list_sender",
     "new_app_password",
     "new_token",
     "note_sign_in_link",
@@ -51,6 +53,7 @@ __all__ = [
     "set_password",
     "set_user_active",
     "set_user_quota",
+    "unlist_sender",
     "update_address",
     "update_user",
 ]

@@ -14,10 +14,15 @@ from mailservers.store.errors import StoreError
 from mailservers.store.transaction import Transaction
 
 CHUNK = 400  # values in one IN (...)
+MAX_RULES = 2000  # of one owner
 
 
 class InvalidPattern(StoreError):
     """No address, domain, IP address or network."""
+
+
+class TooManyRules(StoreError):
+    pass
 
 
 class RuleRow(NamedTuple):
@@ -49,13 +54,24 @@ def normal_pattern(text: str) -> str:
 
 def set_rule(
     tx: Transaction, pattern: str, *, is_block: bool, user_id: int | None = None, domain_id: int | None = None
-) -> None:
-    """Store operation: a rule of one user, of a domain, or (neither) of everybody; replaces one of the same pattern."""
+) -> str:
+    """Store operation: a rule of one user, of a domain, or (neither) of everybody; replaces one of the same pattern,
+    which is returned as it is kept. Raises `InvalidPattern`, `TooManyRules`."""
     pattern = normal_pattern(pattern)
-    if not _rules_of(user_id, domain_id).filter(pattern=pattern).update(is_block=is_block):
+    rules = _rules_of(user_id, domain_id)
+    if not rules.filter(pattern=pattern).update(is_block=is_block):
+        if rules.count() >= MAX_RULES:
+            raise TooManyRules(f"a list can hold {MAX_RULES} senders")
         SenderRule.objects.create(
             user_id=user_id, domain_id=domain_id, pattern=pattern, is_block=is_block, created_at=tx.now
         )
+    return pattern
+
+
+def list_rules(user_id: int) -> list[RuleRow]:
+    """A user's own rules, in the order of their patterns."""
+    rows = SenderRule.objects.filter(user_id=user_id).order_by("pattern").values_list("pattern", "is_block")
+    return [RuleRow(pattern, is_block, user_id, "") for pattern, is_block in rows]
 
 
 def forget_rule(tx: Transaction, pattern: str, *, user_id: int | None = None, domain_id: int | None = None) -> bool:

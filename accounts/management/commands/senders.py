@@ -8,6 +8,7 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
 from accounts.management.accounts_command import AccountsCommand, find_domain, find_user
+from accounts.services import COMMAND_LINE, list_sender, unlist_sender
 from mailservers.models import SenderRule
 from mailservers.store.engine import store
 from mailservers.store.sender_rules import forget_rule, set_rule
@@ -41,19 +42,24 @@ class Command(AccountsCommand):
         self._set(pattern, whose, is_block=True)
 
     def _set(self, pattern: str, whose: str, *, is_block: bool) -> None:
-        store.call_sync(set_rule, pattern, is_block=is_block, **_owner(whose))
+        if "@" in whose:
+            store.call_sync(set_rule, pattern, is_block=is_block, user_id=find_user(whose).pk)
+        else:
+            store.call_sync(list_sender, pattern, is_block=is_block, domain_id=_domain(whose), actor=COMMAND_LINE)
         self.stdout.write(f"{'Blocked' if is_block else 'Allowed'} {pattern} for {whose or 'everybody'}.")
 
     def forget(self, pattern: str, whose: str, **_: Any) -> None:
-        if not store.call_sync(forget_rule, pattern, **_owner(whose)):
+        if "@" in whose:
+            was_there = store.call_sync(forget_rule, pattern, user_id=find_user(whose).pk)
+        else:
+            was_there = store.call_sync(unlist_sender, pattern, domain_id=_domain(whose), actor=COMMAND_LINE)
+        if not was_there:
             raise CommandError(f"there is no rule for {pattern}")
         self.stdout.write(f"Forgot {pattern}.")
 
 
-def _owner(whose: str) -> dict[str, int]:
-    if not whose:
-        return {}
-    return {"user_id": find_user(whose).pk} if "@" in whose else {"domain_id": find_domain(whose).pk}
+def _domain(whose: str) -> int | None:
+    return find_domain(whose).pk if whose else None
 
 
 def _whose(rule: SenderRule) -> str:
