@@ -10,10 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
+
+from mailservers.store.statements import fetch, write
 
 Convert = Callable[[Iterable[Any]], list[Any]]  # the values of a column
 _to_json = json.JSONEncoder().encode
@@ -50,24 +54,30 @@ def _insert(plan: _Plan, rows: Sequence[Sequence[Any]], want_ids: bool) -> Itera
     for at, convert in plan.converters:
         values = convert([row[at] for row in rows])
         rows = [(*row[:at], value, *row[at + 1 :]) for row, value in zip(rows, values, strict=True)]
-    statement = plan.start + ", ".join([plan.marks] * len(rows)) + (plan.returning if want_ids else "")
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(statement, [value for row in rows for value in row])
-        if not want_ids:
-            return ()
-        if plan.returning:
-            return [row[0] for row in cursor.fetchall()]
-        last: int = cursor.lastrowid  # AUTOINCREMENT, and no other writer in this transaction
-        return range(last - len(rows) + 1, last + 1)
+    statement = _statement(plan, len(rows), want_ids)
+    values = list(chain.from_iterable(rows))
+    if want_ids and plan.returning:
+        return [row[0] for row in fetch(statement, values)]
+    last = write(statement, values)  # AUTOINCREMENT, and no other writer in this transaction
+    return range(last - len(rows) + 1, last + 1) if want_ids else ()
 
 
 def execute_rows(statement: str, rows: Sequence[Sequence[Any]]) -> None:
     """Run a statement in which `{}` stands for the rows of a VALUES clause, for many rows at once."""
     for start in range(0, len(rows), ROWS_A_STATEMENT):
         some = rows[start : start + ROWS_A_STATEMENT]
-        marks = f"({', '.join(['%s'] * len(some[0]))})"
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            cursor.execute(statement.format(", ".join([marks] * len(some))), [value for row in some for value in row])
+        write(_with_marks(statement, len(some), len(some[0])), list(chain.from_iterable(some)))
+
+
+@lru_cache(maxsize=512)
+def _with_marks(statement: str, rows: int, columns: int) -> str:
+    marks = f"({', '.join(['%s'] * columns)})"
+    return statement.format(", ".join([marks] * rows))
+
+
+@lru_cache(maxsize=512)
+def _statement(plan: _Plan, rows: int, want_ids: bool) -> str:
+    return plan.start + ", ".join([plan.marks] * rows) + (plan.returning if want_ids else "")
 
 
 @lru_cache(maxsize=32)
@@ -91,17 +101,16 @@ def _converter(field: models.Field[Any, Any], vendor: str) -> Convert | None:
             return lambda values: [_to_json(value) for value in values]
         return lambda values: [field.get_db_prep_value(value, connections[DEFAULT_DB_ALIAS]) for value in values]
     if isinstance(field, models.DateTimeField) and vendor == "sqlite":
-        return lambda values: _dates(field, values)
+        return _dates
     return None
 
 
-def _dates(field: models.Field[Any, Any], values: Iterable[Any]) -> list[Any]:
-    """Most rows of a batch have the one moment of its transaction."""
-    connection = connections[DEFAULT_DB_ALIAS]
+def _dates(values: Iterable[Any]) -> list[Any]:
+    """As Django writes them into SQLite. Most rows of a batch have the one moment of its transaction."""
     converted: list[Any] = []
     last = text = None
     for value in values:
         if value is not last:
-            last, text = value, field.get_db_prep_value(value, connection)
+            last, text = value, str(value.astimezone(UTC).replace(tzinfo=None)) if value is not None else None
         converted.append(text)
     return converted

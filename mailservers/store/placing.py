@@ -29,6 +29,7 @@ from mailservers.store.engine import bulk, store
 from mailservers.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from mailservers.store.inserting import execute_rows, insert
 from mailservers.store.quota import Account, lock_accounts, save_usage, take
+from mailservers.store.statements import fetch, marks
 from mailservers.store.threads import Newcomer, assign_threads
 from mailservers.store.transaction import Event, Transaction
 from mailservers.store.turns import take_turn
@@ -141,15 +142,13 @@ def lock_mailboxes(ids: Iterable[int]) -> dict[int, MailboxState]:
     wanted = list(set(ids))
     if not wanted:
         return {}
-    connection = connections[DEFAULT_DB_ALIAS]
-    suffix = " FOR UPDATE" if connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, owner_id, uid_validity, uid_next, highest_modseq, keywords FROM mailservers_mailbox"
-            f" WHERE id IN ({', '.join(['%s'] * len(wanted))}) ORDER BY id{suffix}",
-            wanted,
-        )
-        return {row[0]: MailboxState(*row) for row in cursor.fetchall()}
+    suffix = " FOR UPDATE" if connections[DEFAULT_DB_ALIAS].features.has_select_for_update else ""
+    rows = fetch(
+        "SELECT id, owner_id, uid_validity, uid_next, highest_modseq, keywords FROM mailservers_mailbox"
+        f" WHERE id IN ({marks(len(wanted))}) ORDER BY id{suffix}",
+        wanted,
+    )
+    return {row[0]: MailboxState(*row) for row in rows}
 
 
 def lock_mailbox(owner_id: int, mailbox_id: int) -> MailboxState:
@@ -386,10 +385,8 @@ def store_contents(tx: Transaction, messages: Sequence[NewMessage]) -> dict[byte
 
 
 def _known_contents(digests: list[bytes]) -> dict[bytes, int]:
-    marks = ", ".join(["%s"] * len(digests))
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(f"SELECT sha256, id FROM mailservers_message WHERE sha256 IN ({marks})", digests)
-        return {bytes(digest): pk for digest, pk in cursor.fetchall()}
+    rows = fetch(f"SELECT sha256, id FROM mailservers_message WHERE sha256 IN ({marks(len(digests))})", digests)
+    return {bytes(digest): pk for digest, pk in rows}
 
 
 _MESSAGE_COLUMNS = (

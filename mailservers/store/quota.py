@@ -23,6 +23,7 @@ from accounts.models import Domain, User
 from mailservers.models import DomainUsage, Usage
 from mailservers.store.errors import OverQuota
 from mailservers.store.inserting import execute_rows
+from mailservers.store.statements import fetch, marks
 
 
 @dataclass(slots=True)
@@ -94,17 +95,15 @@ def lock_accounts(owner_ids: Iterable[int]) -> dict[int, Account]:
 def _lock_rows(owner_ids: list[int]) -> list[tuple]:
     if not owner_ids:
         return []
-    connection = connections[DEFAULT_DB_ALIAS]
-    suffix = " FOR UPDATE OF g FOR SHARE OF d" if connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT g.owner_id, g.octets, g.messages, g.is_warned, u.quota_octets, u.quota_messages,"
-            " d.id, d.quota_octets, d.quota_messages FROM mailservers_usage g"
-            " JOIN accounts_user u ON u.id = g.owner_id JOIN accounts_domain d ON d.id = u.domain_id"
-            f" WHERE g.owner_id IN ({', '.join(['%s'] * len(owner_ids))}) ORDER BY g.owner_id{suffix}",
-            owner_ids,
-        )
-        return cursor.fetchall()
+    can_lock = connections[DEFAULT_DB_ALIAS].features.has_select_for_update
+    suffix = " FOR UPDATE OF g FOR SHARE OF d" if can_lock else ""
+    return fetch(
+        "SELECT g.owner_id, g.octets, g.messages, g.is_warned, u.quota_octets, u.quota_messages,"
+        " d.id, d.quota_octets, d.quota_messages FROM mailservers_usage g"
+        " JOIN accounts_user u ON u.id = g.owner_id JOIN accounts_domain d ON d.id = u.domain_id"
+        f" WHERE g.owner_id IN ({marks(len(owner_ids))}) ORDER BY g.owner_id{suffix}",
+        owner_ids,
+    )
 
 
 def _make_rows(owner_ids: Iterable[int]) -> None:

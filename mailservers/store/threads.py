@@ -20,6 +20,7 @@ from django.db.models import Exists, OuterRef
 from mailservers.formats.threads import SUBJECT_DAYS, Threader, ThreadKeys, owner_key, thread_keys
 from mailservers.models import JoinedThread, MailboxMessage, Message, ThreadKey
 from mailservers.store.inserting import execute_rows
+from mailservers.store.statements import fetch, marks
 from mailservers.store.transaction import Transaction
 
 CHUNK = 1000  # keys in one statement
@@ -75,12 +76,10 @@ def _read_keys(keys: Collection[int]) -> dict[int, tuple[int, int]]:
     """Thread and day by key."""
     wanted = sorted(keys)
     found: dict[int, tuple[int, int]] = {}
-    with connection.cursor() as cursor:
-        for start in range(0, len(wanted), CHUNK):
-            chunk = wanted[start : start + CHUNK]
-            marks = ", ".join(["%s"] * len(chunk))
-            cursor.execute(f"SELECT id, thread_id, seen_on FROM mailservers_threadkey WHERE id IN ({marks})", chunk)
-            found.update((key, (thread, seen_on)) for key, thread, seen_on in cursor.fetchall())
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        select = f"SELECT id, thread_id, seen_on FROM mailservers_threadkey WHERE id IN ({marks(len(chunk))})"
+        found.update((key, (thread, seen_on)) for key, thread, seen_on in fetch(select, chunk))
     return found
 
 
