@@ -48,6 +48,8 @@ class User(AbstractBaseUser):
     quota_octets = models.BigIntegerField(default=0)  # 0: no limit
     quota_messages = models.BigIntegerField(default=0)
     stores_sent = models.BooleanField(default=False)  # mail submitted over SMTP is put into Sent, too
+    undo_s = models.PositiveSmallIntegerField(null=True)  # mail waits so long before it goes; null: UNDO_SEND_S
+    undo_submitted = models.BooleanField(default=False)  # mail from mail programs, too
     tags_to_folders = models.BooleanField(default=False)  # user+tag goes to the folder "tag" where there is one
     credential_version = models.PositiveIntegerField(default=0)  # part of the login cache's key
     created_at = models.DateTimeField(auto_now_add=True)

@@ -89,6 +89,7 @@ MESSAGE_SIZE_LIMIT = env.int("POSTROOM_MESSAGE_SIZE_LIMIT", default=50 * 1024 * 
 MAX_RECIPIENTS = env.int("POSTROOM_MAX_RECIPIENTS", default=1000)  # a transaction; RFC 5321 4.5.3.1.8 asks 100
 MAX_RECEIVED = env.int("POSTROOM_MAX_RECEIVED", default=50)  # Received fields: more is a loop (RFC 5321 6.3)
 FUTURE_RELEASE_MAX_S = env.int("POSTROOM_FUTURE_RELEASE_MAX", default=30 * 24 * 3600)  # RFC 4865: held at most
+UNDO_SEND_S = env.int("POSTROOM_UNDO_SEND", default=10)  # mail from the webmail can be taken back; users may choose
 SMTP_TIMEOUT_S = env.int("POSTROOM_SMTP_TIMEOUT", default=300)  # RFC 5321 4.5.3.2.7
 IMAP_LOGIN_TIMEOUT_S = env.int("POSTROOM_IMAP_LOGIN_TIMEOUT", default=60)
 IMAP_IDLE_TIMEOUT_S = env.int("POSTROOM_IMAP_IDLE_TIMEOUT", default=30 * 60)  # RFC 9051 5.4: at least 30 min

@@ -56,6 +56,9 @@ class Flag(models.IntegerChoices):
     DRAFT = 16, "\\Draft"
 
 
+OUTBOX_USE = "\\Scheduled"  # IANA's special use for "mail that is to be sent later": see store.outbox
+
+
 class Mailbox(models.Model):
     """A mailbox of one user. Its counters change in the transaction that changes what they count."""
 
@@ -274,6 +277,18 @@ class QueuedMessage(models.Model):
     is_binary = models.BooleanField(default=False)  # came as BODY=BINARYMIME: line ends are not the message's
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    # Its place in the sender's Outbox while it is held or waits (store.outbox), and where a copy of that place goes
+    # when sending begins. The indexes of the keys would cost every message that never waits.
+    outbox = models.ForeignKey(Mailbox, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    outbox_uid = models.BigIntegerField(null=True)
+    sent_to = models.ForeignKey(Mailbox, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+
+    class Meta:
+        indexes = (
+            models.Index(
+                fields=("outbox", "outbox_uid"), condition=models.Q(outbox__isnull=False), name="queued_outbox"
+            ),
+        )
 
 
 class RecipientState(models.TextChoices):
@@ -302,6 +317,7 @@ class QueuedRecipient(models.Model):
     notify = models.CharField(max_length=30, blank=True, default="")  # RFC 3461 4.1
     orcpt = models.CharField(max_length=500, blank=True, default="")  # RFC 3461 4.2, as it came
     last_reply = models.TextField(blank=True)  # the remote server's words, or why it was not reached
+    route = models.CharField(max_length=300, blank=True, db_default="")  # HOST:PORT an administrator sends it by
 
     class Meta:
         indexes = (
@@ -309,6 +325,19 @@ class QueuedRecipient(models.Model):
             models.Index(fields=("state", "next_attempt", "domain", "lease_until"), name="recipient_due"),
             models.Index(fields=("state", "turn", "next_attempt", "domain", "lease_until"), name="recipient_turn"),
         )
+
+
+class SentTrace(models.Model):
+    """Which trace tells what became of a message that a user sent: found by its Message-ID, as copies in Sent have
+    no other name for it. A message sent again to a corrected address has several. Goes with the trace's events."""
+
+    sender = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    message_key = models.BigIntegerField()  # a 64-bit digest of the Message-ID
+    trace_id = models.CharField(max_length=32)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("sender", "message_key"), name="sent_trace"),)
 
 
 class MtaStsPolicy(models.Model):

@@ -9,6 +9,7 @@ _directory = tempfile.mkdtemp(prefix="postroom-tests-")
 atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 os.environ["POSTROOM_DATA_DIR"] = _directory
 os.environ.setdefault("POSTROOM_HOSTNAME", "mx.postroom.test")
+os.environ.setdefault("POSTROOM_UNDO_SEND", "0")  # what is sent goes at once, unless a test is about that
 
 from config.settings import *  # noqa: E402, F403
 from config.settings import DATABASES, env  # noqa: E402

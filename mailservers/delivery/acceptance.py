@@ -17,7 +17,9 @@ from mailservers.delivery.allowance import take_allowance
 from mailservers.delivery.checking import checked_event, form_opinion, is_checked, verdict, without_forged_results
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.notices import succeeded, tell_success
+from mailservers.delivery.undo import held_for_undo, sender_wishes
 from mailservers.models import Flag, Mailbox
+from mailservers.store import outbox
 from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.errors import OverQuota
@@ -25,6 +27,7 @@ from mailservers.store.events import Step
 from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver, lock_mailboxes, write_deliveries
 from mailservers.store.quota import find_full
 from mailservers.store.reports import keep_report
+from mailservers.store.sent_traces import remember_trace
 from mailservers.store.spool import Content, header_of, with_header
 from mailservers.store.transaction import Event, Transaction
 
@@ -81,18 +84,29 @@ def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, h
     """Store operation: the delivery of a user's own message, counted, with a copy in Sent if the user wants that.
 
     Raises `OverAllowance`."""
+    assert envelope.sender_id is not None
+    wishes = sender_wishes(envelope.sender_id)
+    if wishes.undo_submitted:
+        envelope = held_for_undo(tx.now, envelope, wishes.undo_s)
     envelope = within_allowance(tx, envelope)
     delivery = plan(envelope, message)
-    sent = Mailbox.objects.filter(owner_id=envelope.sender_id, owner__stores_sent=True, special_use="\\Sent")
-    mailbox_id = sent.values_list("id", flat=True).first()
-    if mailbox_id is not None:
-        delivery.placements += (Placement(mailbox_id, Flag.SEEN, owner_id=envelope.sender_id),)
+    sent_id = sent_mailbox(envelope.sender_id) if wishes.stores_sent else None
+    if sent_id is not None and not envelope.is_held:
+        delivery.placements += (Placement(sent_id, Flag.SEEN, owner_id=envelope.sender_id),)
     (outcome,) = write_deliveries(tx, [delivery])
     if isinstance(outcome, Exception):
         raise outcome
-    if not envelope.is_held:
+    remember_trace(tx, envelope.sender_id, message.summary.message_id, envelope.trace_id)
+    if envelope.is_held:
+        outbox.enter(tx, envelope.trace_id, sent_id)
+    else:
         take_report(tx, envelope, message)
         tell_success(tx, envelope, message, header)
+
+
+def sent_mailbox(user_id: int) -> int | None:
+    found = Mailbox.objects.filter(owner_id=user_id, special_use="\\Sent")
+    return found.order_by("pk").values_list("id", flat=True).first()
 
 
 def within_allowance(tx: Transaction, envelope: Envelope) -> Envelope:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from email.utils import format_datetime
 
 from django.conf import settings
@@ -20,14 +22,17 @@ from mailservers.delivery.checking import without_forged_results
 from mailservers.delivery.envelope import Envelope, Recipient
 from mailservers.delivery.refusals import SubmissionRefused
 from mailservers.delivery.routing import NotOurDomain, Resolution, UnknownRecipient, may_send_as, resolve_address
+from mailservers.formats.esmtp import NO_OPTIONS
 from mailservers.formats.headers import first_field
 from mailservers.formats.mime import header_end
 from mailservers.models import Flag
+from mailservers.store import outbox
 from mailservers.store.content import NewMessage, prepare
 from mailservers.store.engine import store
 from mailservers.store.events import new_trace_id
 from mailservers.store.placing import Delivery, Placement, write_deliveries
 from mailservers.store.quota import lacking_room
+from mailservers.store.sent_traces import remember_trace
 from mailservers.store.transaction import Transaction
 
 _BCC = re.compile(rb"^bcc[ \t]*:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*", re.IGNORECASE | re.MULTILINE)
@@ -64,12 +69,14 @@ def submit(
     reverse_path: str | None = None,
     peer: str = "webmail",
     sent_mailbox_id: int | None = None,
+    not_before: datetime | None = None,
     also: Callable[[Transaction], None] | None = None,
 ) -> str:
     """Accept a message written in the webmail; its trace id. Not for the event loop.
 
     `raw` may hold Bcc: it stays in the copy for `sent_mailbox_id` and nowhere else. `also(tx)` runs in the same
-    transaction (to take the draft away). Raises `SubmissionRefused`, a `StoreError`, or OSError."""
+    transaction (to take the draft away). `not_before`: it is held until then in the Outbox, where it can be cancelled,
+    and the copy goes to Sent when it is sent. Raises `SubmissionRefused`, a `StoreError`, or OSError."""
     reverse_path = user.login if reverse_path is None else reverse_path
     check_sender(user.user_id, reverse_path)
     if not recipients:
@@ -87,6 +94,7 @@ def submit(
         sender_login=user.login,
         smtputf8=not all(address.isascii() for address in (reverse_path, *recipients)),
         recipients=[Recipient(address, _resolve(address)) for address in recipients],
+        options=replace(NO_OPTIONS, not_before=not_before),
     )
     completed = complete(without_forged_results(raw), user.login)
     authors = read_authors(completed[: header_end(completed)])
@@ -95,12 +103,10 @@ def submit(
     fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
     message = prepare(fields + completed)
     _check_room(envelope, message.summary.size)
-    deliveries: list[Delivery] = []
+    kept = None
     if sent_mailbox_id is not None:
         kept = prepare(raw if first_field(raw[: header_end(raw)], b"message-id") is not None else completed)
-        placement = Placement(sent_mailbox_id, Flag.SEEN, owner_id=user.user_id)
-        deliveries.append(Delivery(kept, (placement,)))
-    _write(envelope, message, deliveries, also)
+    _write(envelope, message, kept, sent_mailbox_id, also)
     return envelope.trace_id
 
 
@@ -121,13 +127,31 @@ def _resolve(address: str) -> Resolution:
 
 
 def _write(
-    envelope: Envelope, message: NewMessage, others: list[Delivery], also: Callable[[Transaction], None] | None
+    envelope: Envelope,
+    message: NewMessage,
+    kept: NewMessage | None,
+    sent_id: int | None,
+    also: Callable[[Transaction], None] | None,
 ) -> None:
+    """`kept`: the user's own copy, for Sent; while the message is held, it is in the Outbox."""
+
     def operation(tx: Transaction) -> None:
-        deliveries = [plan(within_allowance(tx, envelope), message), *others]
-        for outcome in write_deliveries(tx, deliveries):
+        assert envelope.sender_id is not None
+        allowed = within_allowance(tx, envelope)
+        deliveries = [plan(allowed, message)]
+        if kept is not None and sent_id is not None:
+            mailbox_id = outbox.outbox_id(tx, envelope.sender_id) if allowed.is_held else sent_id
+            deliveries.append(Delivery(kept, (Placement(mailbox_id, Flag.SEEN, owner_id=envelope.sender_id),)))
+        outcomes = write_deliveries(tx, deliveries)
+        for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
+        remember_trace(tx, envelope.sender_id, message.summary.message_id, envelope.trace_id)
+        own = outcomes[-1]
+        if allowed.is_held and kept is not None and not isinstance(own, Exception):
+            outbox.link(tx, envelope.trace_id, own[0], sent_id)
+        elif allowed.is_held:
+            outbox.enter(tx, envelope.trace_id)
         if also is not None:
             also(tx)
 

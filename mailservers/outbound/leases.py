@@ -39,6 +39,7 @@ class ClaimedRecipient:
     id: int
     address: str
     request: DsnRequest = NOTHING_ASKED
+    route: str = ""  # HOST:PORT that an administrator has chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Job:
     require_tls: bool = False
     is_binary: bool = False
     is_ours: bool = False  # the domain: what was held is brought home (see `homeward`)
+    route: str = ""  # HOST:PORT to be sent by, instead of the domain's own hosts
     content: bytes | None = None  # of small messages; others are read when a host is there to take them
 
 
@@ -75,10 +77,10 @@ def claim(tx: Transaction, token: str, limit: int, allowance: Mapping[str, int])
         return []
     due = _lockable(_due(tx.now)).filter(queued_id__in={queued_id for queued_id, _ in groups})
     recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {group: [] for group in groups}
-    for queued_id, domain, *claimed in due.order_by("id").values_list(*_RECIPIENT_COLUMNS):
-        chosen = recipients.get((queued_id, domain))
-        if chosen is not None and len(chosen) < MAX_RECIPIENTS:
-            chosen.append(_claimed(*claimed))
+    for queued_id, domain, *columns in due.order_by("id").values_list(*_RECIPIENT_COLUMNS):
+        chosen, claimed = recipients.get((queued_id, domain)), _claimed(*columns)
+        if chosen is not None and len(chosen) < MAX_RECIPIENTS and (not chosen or chosen[0].route == claimed.route):
+            chosen.append(claimed)
     _lease(tx, token, [recipient.id for chosen in recipients.values() for recipient in chosen])
     return _jobs(token, recipients)
 
@@ -98,11 +100,11 @@ def due_of_domain(now: datetime, domain: str) -> QuerySet[QueuedRecipient]:
     return _lockable(_due(now).filter(domain=domain))
 
 
-_RECIPIENT_COLUMNS = ("queued_id", "domain", "id", "address", "notify", "orcpt")
+_RECIPIENT_COLUMNS = ("queued_id", "domain", "id", "address", "notify", "orcpt", "route")
 
 
-def _claimed(pk: int, address: str, notify: str, orcpt: str) -> ClaimedRecipient:
-    return ClaimedRecipient(pk, address, DsnRequest(notify, orcpt))
+def _claimed(pk: int, address: str, notify: str, orcpt: str, route: str) -> ClaimedRecipient:
+    return ClaimedRecipient(pk, address, DsnRequest(notify, orcpt), route)
 
 
 def _lease(tx: Transaction, token: str, ids: Sequence[int]) -> None:
@@ -167,8 +169,10 @@ def _jobs(token: str, recipients: Mapping[tuple[int, str], Sequence[ClaimedRecip
         row = messages.get(queued_id)
         if chosen and row is not None:
             envelope, asked = row[:_ENVELOPE_COLUMNS], row[_ENVELOPE_COLUMNS:]
-            fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, domain in ours, contents.get(row[1]))
-            jobs.append(Job(token, *fields))
+            route = chosen[0].route
+            goes_home = domain in ours and not route
+            fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, goes_home, route)
+            jobs.append(Job(token, *fields, contents.get(row[1])))
     return jobs
 
 

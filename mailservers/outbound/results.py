@@ -21,6 +21,7 @@ from mailservers.outbound.bounces import send_notice
 from mailservers.outbound.homeward import Homeward, write_home
 from mailservers.outbound.leases import OPEN_STATES, WAITING_STATES, ClaimedRecipient, Job
 from mailservers.outbound.outcomes import Outcome, Result
+from mailservers.store import outbox
 from mailservers.store.engine import bulk
 from mailservers.store.events import Step
 from mailservers.store.removing import forget_messages
@@ -57,8 +58,7 @@ def write_results(tx: Transaction, attempts: Sequence[Attempted]) -> list[Except
     """Store operation. Results of recipients whose lease has passed to another runner, or that were cancelled, are
     dropped; that a message was delivered is a fact whoever holds the lease, and always written down."""
     queued_ids = sorted({attempt.job.queued_id for attempt in attempts})
-    # One result at a time decides about a message's end.
-    list(QueuedMessage.objects.select_for_update().filter(pk__in=queued_ids).order_by("pk").values_list("pk"))
+    queued = outbox.lock_queued(queued_ids)
     rows = QueuedRecipient.objects.in_bulk([r.id for attempt in attempts for r in attempt.job.recipients])
     changed: list[QueuedRecipient] = []
     for attempt in attempts:
@@ -68,6 +68,9 @@ def write_results(tx: Transaction, attempts: Sequence[Attempted]) -> list[Except
     left = [row for row in changed if row.queued_id not in finished]
     if left:
         QueuedRecipient.objects.bulk_update(left, _CHANGED_COLUMNS)
+    outbox.begin(tx, [queued[pk] for pk in sorted({row.queued_id for row in changed})])
+    waiting = {row.queued_id for row in left if row.state == RecipientState.DEFERRED and row.attempts}
+    outbox.enter_all(tx, [queued[pk] for pk in sorted(waiting) if queued[pk].outbox_id is None])
     forget_queued(tx, finished)
     return [None] * len(attempts)
 
@@ -190,9 +193,10 @@ def _report(job: Job, recipient: ClaimedRecipient, outcome: Outcome, now: dateti
     )
 
 
-def finish(tx: Transaction, queued_id: int) -> None:
-    """Take a message whose recipients are all decided upon out of the queue, with its content if nobody needs it."""
-    forget_queued(tx, _finished([queued_id], ()))
+def finish(tx: Transaction, queued_ids: Collection[int], *, keep: bool = False) -> None:
+    """Take messages whose recipients are all decided upon out of the queue, with contents that nobody needs. `keep`
+    their places in the Outbox restorable: they were cancelled."""
+    forget_queued(tx, _finished(queued_ids, ()), keep=keep)
 
 
 def _finished(queued_ids: Collection[int], ended: Collection[int]) -> set[int]:
@@ -202,13 +206,15 @@ def _finished(queued_ids: Collection[int], ended: Collection[int]) -> set[int]:
     return set(queued_ids) - still_open
 
 
-def forget_queued(tx: Transaction, queued_ids: Collection[int]) -> None:
-    """Delete queued messages with their recipients, and contents that nobody needs any more."""
+def forget_queued(tx: Transaction, queued_ids: Collection[int], *, keep: bool = False) -> None:
+    """Delete queued messages with their recipients and places in the Outbox, and contents that nobody needs any
+    more."""
     if not queued_ids:
         return
     queued = QueuedMessage.objects.filter(pk__in=queued_ids)
-    message_ids = list(queued.values_list("message_id", flat=True))
+    rows = list(queued.values_list("message_id", "outbox_id", "outbox_uid"))
     recipients = QueuedRecipient.objects.filter(queued_id__in=queued_ids)
     recipients._raw_delete(recipients.db)  # nothing cascades from either
     queued._raw_delete(queued.db)
-    forget_messages(tx, message_ids)
+    outbox.leave(tx, [(mailbox_id, uid) for _, mailbox_id, uid in rows], keep=keep)
+    forget_messages(tx, [message_id for message_id, _, _ in rows])

@@ -1,8 +1,9 @@
 """Who may do what with which mailbox (RFC 4314): a user and a name become a mailbox and rights.
 
-Others' mailboxes are named "Shared/<owner's login>/<name>". An owner has every right, always. Everybody else has the
-union of what is granted to their login, to the groups and aliases that lead to them, and to "anyone", without what
-negative entries ("-fred") take away. A mailbox on which somebody has no right does not exist for them.
+Others' mailboxes are named "Shared/<owner's login>/<name>". An owner has every right, always, but on the
+Outbox, which is the system's (`store.outbox`). Everybody else has the union of what is granted to their login, to the
+groups and aliases that lead to them, and to "anyone", without what negative entries ("-fred") take away. A mailbox on
+which somebody has no right does not exist for them.
 
 \\Seen is shared, like every flag. The quota that counts is the owner's.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from accounts.models import Address, User
-from mailservers.models import AclEntry, Mailbox, Subscription
+from mailservers.models import OUTBOX_USE, AclEntry, Mailbox, Subscription
 from mailservers.store.errors import InvalidMailboxName, MailboxProtected, NoSuchMailbox, NotPermitted
 from mailservers.store.mailboxes import SEPARATOR, normal_name
 from mailservers.store.queries import MailboxRow, list_mailboxes, mailbox_columns
@@ -21,6 +22,7 @@ from mailservers.store.transaction import Transaction
 
 RIGHTS = "lrswipkxtea"  # in the order in which they are written
 ALL_RIGHTS = frozenset(RIGHTS)
+OUTBOX_RIGHTS = frozenset("lrste")  # the owner's on the Outbox: to read, and to cancel by deleting
 REVEALING = frozenset("lrikxa")  # RFC 4314 section 4: any of these makes a mailbox known
 SHARED = "Shared"
 ANYONE = "anyone"
@@ -67,7 +69,7 @@ def find_access(user_id: int, name: str) -> Access:
     name = normal_name(name)
     own = Mailbox.objects.filter(owner_id=user_id, name=name).values_list(*mailbox_columns).first()
     if own is not None:
-        return Access(MailboxRow(*own), name, ALL_RIGHTS)
+        return _owned(MailboxRow(*own))
     login, own_name = _split(name)
     rows = Mailbox.objects.filter(owner__login=login, owner__is_active=True, name=own_name).exclude(owner_id=user_id)
     found = rows.values_list(*mailbox_columns).first() if own_name else None
@@ -78,6 +80,10 @@ def find_access(user_id: int, name: str) -> Access:
         if rights & REVEALING:
             return Access(replace(row, name=name, special_use="", is_subscribed=False), own_name, rights)
     raise NoSuchMailbox("the mailbox does not exist")
+
+
+def _owned(row: MailboxRow) -> Access:
+    return Access(row, row.name, OUTBOX_RIGHTS if row.special_use == OUTBOX_USE else ALL_RIGHTS)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -112,7 +118,7 @@ def shared_with(user_id: int) -> list[Access]:
 
 def all_access(user_id: int) -> list[Access]:
     """The user's own mailboxes and those that others share."""
-    own = [Access(row, row.name, ALL_RIGHTS) for row in list_mailboxes(user_id)]
+    own = [_owned(row) for row in list_mailboxes(user_id)]
     return [*own, *shared_with(user_id)]
 
 

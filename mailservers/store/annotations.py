@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from django.db.models import QuerySet
 
-from mailservers.models import Annotation, Mailbox
+from mailservers.models import OUTBOX_USE, Annotation, Mailbox
 from mailservers.store.errors import AnnotationTooLarge, NoSuchMailbox, SpecialUseRefused, TooManyAnnotations
 from mailservers.store.transaction import Transaction
 
@@ -119,6 +119,8 @@ def _set_special_use(owner_id: int, mailbox_id: int, value: bytes | None) -> Non
     own = Mailbox.objects.filter(owner_id=owner_id)
     if use and own.filter(pk=mailbox_id, name="INBOX").exists():
         raise SpecialUseRefused("INBOX has no special use")
+    if own.filter(pk=mailbox_id, special_use=OUTBOX_USE).exists():
+        raise SpecialUseRefused("the Outbox keeps its use")
     if use and own.filter(special_use=use).exclude(pk=mailbox_id).exists():
         raise SpecialUseRefused("another mailbox has that special use")
     own.filter(pk=mailbox_id).update(special_use=use)

@@ -9,7 +9,16 @@ import time
 import unicodedata
 from collections.abc import Sequence
 
-from mailservers.models import AclEntry, Expunged, Mailbox, MailboxMessage, Subscription, UidValidity, Usage
+from mailservers.models import (
+    OUTBOX_USE,
+    AclEntry,
+    Expunged,
+    Mailbox,
+    MailboxMessage,
+    Subscription,
+    UidValidity,
+    Usage,
+)
 from mailservers.store.annotations import copy_annotations
 from mailservers.store.errors import (
     InvalidMailboxName,
@@ -118,6 +127,7 @@ def rename_mailbox(tx: Transaction, owner_id: int, old: str, new: str) -> None:
     """RFC 9051 6.3.6: inferiors move along; renaming INBOX moves its messages to a new mailbox."""
     old, new = normal_name(old), normal_name(new)
     source = _get(owner_id, old)
+    _refuse_outbox(source)
     if old == "INBOX":
         _rename_inbox(tx, owner_id, source.pk, new)
         return
@@ -158,6 +168,7 @@ def delete_mailbox(tx: Transaction, owner_id: int, name: str) -> None:
     if name == "INBOX":
         raise MailboxProtected("INBOX cannot be deleted")
     mailbox = _get(owner_id, name)
+    _refuse_outbox(mailbox)
     if Mailbox.objects.filter(owner_id=owner_id, name__startswith=name + SEPARATOR).exists():
         raise MailboxHasChildren("the mailbox has mailboxes below it")
     state = lock_mailbox(owner_id, mailbox.pk)
@@ -194,6 +205,11 @@ def claim_recent(tx: Transaction, owner_id: int, mailbox_id: int) -> int:
     first = Mailbox.objects.filter(pk=state.id).values_list("recent_uid", flat=True)[0]
     Mailbox.objects.filter(pk=state.id).update(recent_uid=state.uid_next)
     return first
+
+
+def _refuse_outbox(mailbox: Mailbox) -> None:
+    if mailbox.special_use == OUTBOX_USE:
+        raise MailboxProtected("the Outbox shows what waits to be sent: it stays where it is")
 
 
 def _get(owner_id: int, name: str) -> Mailbox:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from mailservers.models import DeletedMessage, Flag, Mailbox, MailboxMessage
+from mailservers.models import OUTBOX_USE, DeletedMessage, Flag, Mailbox, MailboxMessage
 from mailservers.store.errors import TooManyKeywords
 from mailservers.store.mailboxes import create_mailbox, subscribe
 from mailservers.store.placing import MailboxState, lock_mailboxes, save_mailboxes
@@ -69,8 +69,8 @@ def deleted_page(owner_id: int, before: int = 0, limit: int = PAGE) -> list[Dele
 
 def restore(tx: Transaction, owner_id: int, ids: Sequence[int], mailbox_name: str = "") -> int:
     """Put deleted messages back, all or none; how many there were. They go where they were, or into `mailbox_name`;
-    what was deleted from Trash goes into the INBOX. A mailbox that is gone is made again. Raises `OverQuota`,
-    `InvalidMailboxName`."""
+    what was deleted from Trash or the Outbox goes into the INBOX. A mailbox that is gone is made again. Raises
+    `OverQuota`, `InvalidMailboxName`."""
     rows = DeletedMessage.objects.select_for_update().filter(owner_id=owner_id, pk__in=list(ids)[:STEP])
     columns = ("pk", "message_id", "mailbox_name", "flags", "keywords", "internal_date", "message__size")
     found = list(rows.order_by("pk").values_list(*columns))
@@ -114,7 +114,7 @@ def _targets(tx: Transaction, owner_id: int, names: set[str]) -> dict[str, int]:
     targets: dict[str, int] = {}
     for name in sorted(names):
         pk, use = here.get(name, (None, ""))
-        if use == "\\Trash":
+        if use in ("\\Trash", OUTBOX_USE):
             pk = inbox
         if pk is None:
             again = Mailbox.objects.filter(owner_id=owner_id, name=name).values_list("pk", flat=True).first()
