@@ -39,7 +39,13 @@ class Instance:
     def env(self) -> dict[str, str]:
         ports = {f"POSTROOM_{name}_PORT": str(self.ports.get(name.lower(), 0)) for name in PORTS}
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("POSTROOM_", "DJANGO_"))}
-        return {**inherited, **ports, "POSTROOM_HOSTNAME": "mx.postroom.test", **self.environment}
+        return {
+            **inherited,
+            **ports,
+            "POSTROOM_HOSTNAME": "mx.postroom.test",
+            "POSTROOM_UNDO_SEND": "0",
+            **self.environment,
+        }
 
     def start(self) -> Instance:
         """Returns when all listeners accept; later starts use the same ports."""

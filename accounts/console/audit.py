@@ -27,7 +27,11 @@ ACTIONS = {
     "address.update": "changed the alias",
     "address.delete": "deleted the alias",
     "queue.retry": "asked to retry",
+    "queue.hold": "held in the queue",
+    "queue.release": "released in the queue",
+    "queue.reroute": "rerouted in the queue",
     "queue.remove": "took out of the queue",
+    "queue.bounce": "took out of the queue, with a bounce,",
 }
 
 

@@ -84,19 +84,20 @@ def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, h
     """Store operation: the delivery of a user's own message, counted, with a copy in Sent if the user wants that.
 
     Raises `OverAllowance`."""
-    assert envelope.sender_id is not None
-    wishes = sender_wishes(envelope.sender_id)
+    user_id = envelope.sender_id
+    assert user_id is not None
+    wishes = sender_wishes(user_id)
     if wishes.undo_submitted:
         envelope = held_for_undo(tx.now, envelope, wishes.undo_s)
     envelope = within_allowance(tx, envelope)
     delivery = plan(envelope, message)
-    sent_id = sent_mailbox(envelope.sender_id) if wishes.stores_sent else None
+    sent_id = sent_mailbox(user_id) if wishes.stores_sent else None
     if sent_id is not None and not envelope.is_held:
-        delivery.placements += (Placement(sent_id, Flag.SEEN, owner_id=envelope.sender_id),)
+        delivery.placements += (Placement(sent_id, Flag.SEEN, owner_id=user_id),)
     (outcome,) = write_deliveries(tx, [delivery])
     if isinstance(outcome, Exception):
         raise outcome
-    remember_trace(tx, envelope.sender_id, message.summary.message_id, envelope.trace_id)
+    remember_trace(tx, user_id, message.summary.message_id, envelope.trace_id)
     if envelope.is_held:
         outbox.enter(tx, envelope.trace_id, sent_id)
     else:
@@ -226,7 +227,8 @@ def _events(
     for address, target in envelope.local_targets() if is_filed else ():
         via = f" (for {address})" if address.lower() != target.login else ""
         folder = "Junk" if target.user_id in envelope.junk_ids else target.folder
-        yield Event(trace_id, Step.FILED, sender=sender, recipient=target.login, detail=f"Put into {folder}{via}")
+        detail, data = f"Put into {folder}{via}", {"for": address} if via else {}
+        yield Event(trace_id, Step.FILED, sender=sender, recipient=target.login, detail=detail, data=data)
     waiting = "Waiting to be sent"
     if envelope.held_because:
         waiting = f"Held for an administrator: {envelope.held_because}"

@@ -15,6 +15,8 @@ from mailservers.imap.resync import resynchronise
 from mailservers.imap.selected import Selected
 from mailservers.imap.session import Session
 from mailservers.imap.sharing import reach
+from mailservers.models import OUTBOX_USE
+from mailservers.outbound.holding import take_out
 from mailservers.store.access import Access, all_access, find_access, place_for, subscribe_shared
 from mailservers.store.engine import store
 from mailservers.store.errors import NoSuchMailbox, StoreUnavailable
@@ -68,6 +70,7 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
     read_only = read_only or not opened.access.rights & WRITING_RIGHTS
     selected = Selected(row.owner_id, row.id, row.name, row.uid_validity, opened.uids, read_only)
     selected.rights = opened.access.rights
+    selected.is_outbox = row.special_use == OUTBOX_USE
     selected.seen_modseq = selected.hinted = row.highest_modseq
     selected.uid_next = max(row.uid_next, opened.uids[-1] + 1 if opened.uids else 1)
     selected.keywords = frozenset(row.keywords.split())
@@ -112,7 +115,10 @@ async def close(session: Session, _request: None) -> None:
     """Expunge without a word, then deselect."""
     selected = session.mailbox
     if not selected.read_only and "e" in selected.rights:
-        await store.call(expunge, selected.owner_id, selected.mailbox_id)
+        if selected.is_outbox:
+            await store.call(take_out, selected.owner_id, selected.mailbox_id, None, session.login, deleted_only=True)
+        else:
+            await store.call(expunge, selected.owner_id, selected.mailbox_id)
     await session.deselect()
 
 

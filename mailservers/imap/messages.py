@@ -13,6 +13,7 @@ from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.selected import SYSTEM_FLAG_BITS
 from mailservers.imap.session import Session
 from mailservers.imap.sharing import may_change, require_selected
+from mailservers.outbound.holding import take_out
 from mailservers.store.access import Access
 from mailservers.store.copying import Copied, Target, copy, move
 from mailservers.store.engine import store
@@ -132,17 +133,32 @@ async def copy_command(session: Session, request: CopyRequest, by_uid: bool = Fa
 
 async def move_command(session: Session, request: CopyRequest, by_uid: bool = False) -> Reply:
     """MOVE and UID MOVE (RFC 6851): COPYUID in an untagged OK, then the EXPUNGEs."""
-    selected = session.mailbox
     uids = chosen_uids(session, request.messages, by_uid)
     require_writable(session, "te")
     target = await target_mailbox(session, request.mailbox)
-    moved = await store.call(move, selected.owner_id, selected.mailbox_id, uids, _to(target))
+    moved, in_flight = await _moved(session, uids, _to(target))
     code = _copyuid(moved)
     if code is not None:
         session.untagged(b"OK [%b] Moved" % code)
     session.made(target.row.id, moved.target_uids, 1)
     await announce(session, expunge=True, own=True)
+    _require_all(in_flight)
     return Reply("MOVE completed", highest_modseq(session) if code is not None else None)
+
+
+async def _moved(session: Session, uids: Sequence[int], to: Target) -> tuple[Copied, Sequence[int]]:
+    """What was moved, and what is being sent right now and so stays in the Outbox."""
+    selected = session.mailbox
+    if not selected.is_outbox:
+        return await store.call(move, selected.owner_id, selected.mailbox_id, uids, to), ()
+    taken = await store.call(take_out, selected.owner_id, selected.mailbox_id, uids, session.login, to=to)
+    assert taken.copied is not None
+    return taken.copied, taken.in_flight
+
+
+def _require_all(in_flight: Sequence[int]) -> None:
+    if in_flight:
+        raise Refusal("INUSE", "Some of the messages are being sent right now")
 
 
 def _to(target: Access) -> Target:
@@ -177,8 +193,16 @@ async def uid_expunge(session: Session, messages: SequenceSet) -> Reply:
 async def _expunge(session: Session, uids: Sequence[int] | None) -> Reply:
     selected = session.mailbox
     require_writable(session, "e")
-    _, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
+    in_flight: Sequence[int] = ()
+    if selected.is_outbox:
+        taken = await store.call(
+            take_out, selected.owner_id, selected.mailbox_id, uids, session.login, deleted_only=True
+        )
+        gone, in_flight = taken.uids, taken.in_flight
+    else:
+        _, gone = await store.call(expunge, selected.owner_id, selected.mailbox_id, uids)
     await announce(session, expunge=True, ask=bool(gone), own=True)
+    _require_all(in_flight)
     return Reply("EXPUNGE completed", highest_modseq(session) if gone else None)
 
 

@@ -47,6 +47,7 @@ class Selected:
         "contexts",
         "first_recent",
         "hinted",
+        "is_outbox",
         "keywords",
         "mailbox_id",
         "name",
@@ -74,6 +75,7 @@ class Selected:
         self.view = View(uids)
         self.read_only = read_only
         self.rights: frozenset[str] = ALL_RIGHTS  # as they were at SELECT (RFC 4314 section 5.1.1)
+        self.is_outbox = False  # what is removed from it is not sent (`outbound.holding`)
         self.seen_modseq = 0  # all changes up to here are in the view
         self.hinted = 0  # the mailbox is known to have moved on to here
         self.uid_next = 1  # messages from here on have not been announced

@@ -172,6 +172,11 @@ class Session:
         return self.identity.user_id
 
     @property
+    def login(self) -> str:
+        assert self.identity is not None
+        return self.identity.login
+
+    @property
     def mailbox(self) -> Selected:
         assert self.selected is not None  # the command table
         return self.selected

@@ -25,6 +25,7 @@ from mailservers.outbound.opening import open_counted
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.pool import Key, SessionPool
 from mailservers.outbound.resolve import Found, MailHost, MailResolver
+from mailservers.outbound.routes import parse_target
 from mailservers.outbound.signing import Signer
 from mailservers.outbound.sts import StsPolicies
 from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
@@ -99,7 +100,9 @@ class Attempt:
     async def _try_hosts(self) -> list[Outcome]:
         failures: list[Unreachable] = []
         tries = 0
-        hosts = await self._means.resolver.mail_hosts(self.job.domain)
+        hosts = (
+            [_chosen_host(self.job.route)] if self.job.route else await self._means.resolver.mail_hosts(self.job.domain)
+        )
         policy = None if hosts[0].is_routed else await self._means.policies.of(self.job.domain)
         for host in hosts:
             try:
@@ -180,6 +183,11 @@ class Attempt:
         """Leave the connection to the next message; after the outcome is safe."""
         if self._session is not None:
             self._means.pool.give(self._key, self._session)
+
+
+def _chosen_host(target: str) -> MailHost:
+    route = parse_target(target)
+    return MailHost(route.host, route.port, is_routed=True)
 
 
 def _as_lines(raw: bytes) -> bytes:

@@ -171,8 +171,9 @@ def _jobs(token: str, recipients: Mapping[tuple[int, str], Sequence[ClaimedRecip
             envelope, asked = row[:_ENVELOPE_COLUMNS], row[_ENVELOPE_COLUMNS:]
             route = chosen[0].route
             goes_home = domain in ours and not route
-            fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, goes_home, route)
-            jobs.append(Job(token, *fields, contents.get(row[1])))
+            way = (goes_home, route, contents.get(row[1]))
+            fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, *way)
+            jobs.append(Job(token, *fields))
     return jobs
 
 

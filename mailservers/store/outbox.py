@@ -84,7 +84,7 @@ def enter_all(tx: Transaction, waiting: Iterable[Waiting], sent_to: int | None =
 def begin(tx: Transaction, waiting: Iterable[Waiting]) -> None:
     """Sending has begun: the copies that were to be in Sent then are put there."""
     for row in waiting:
-        if row.sent_to_id is None or row.sender_id is None:
+        if row.sent_to_id is None or row.sender_id is None or row.outbox_id is None or row.outbox_uid is None:
             continue
         place = MailboxMessage.objects.filter(mailbox_id=row.outbox_id, uid=row.outbox_uid)
         _put(tx, row.sender_id, row.sent_to_id, list(place.values_list("message_id", flat=True)))
@@ -107,7 +107,7 @@ def leave(tx: Transaction, places: Iterable[tuple[int | None, int | None]], *, k
 def waiting_at(mailbox_id: int, uids: Collection[int]) -> dict[int, int]:
     """Ids of the queued messages with places in an Outbox, by UID."""
     rows = QueuedMessage.objects.filter(outbox_id=mailbox_id, outbox_uid__in=list(uids))
-    return dict(rows.values_list("outbox_uid", "pk"))
+    return {uid: pk for uid, pk in rows.values_list("outbox_uid", "pk") if uid is not None}
 
 
 def _by_owner(waiting: Iterable[Waiting]) -> Mapping[int, list[Waiting]]:

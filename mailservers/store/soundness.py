@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, Sum
 
 from mailservers.models import (
+    OUTBOX_USE,
     DomainUsage,
     Expunged,
     Mailbox,
@@ -40,6 +41,7 @@ def find_faults() -> Iterator[str]:
         yield from _usage()
         yield from _numbers()
         yield from _orphans()
+        yield from _outbox()
         yield from _files()
         yield from find_thread_faults()
         yield from find_text_faults()
@@ -113,6 +115,16 @@ def _orphans() -> Iterator[str]:
         yield f"message {pk}: its octets are missing"
     for pk in QueuedMessage.objects.filter(recipients=None).values_list("pk", flat=True)[:100]:
         yield f"queued message {pk}: it has no recipients"
+
+
+def _outbox() -> Iterator[str]:
+    """What is in an Outbox waits to be sent, and the other way round."""
+    waiting = set(QueuedMessage.objects.exclude(outbox=None).values_list("outbox_id", "outbox_uid"))
+    places = set(MailboxMessage.objects.filter(mailbox__special_use=OUTBOX_USE).values_list("mailbox_id", "uid"))
+    for mailbox_id, uid in sorted(waiting - places):
+        yield f"mailbox {mailbox_id}: UID {uid} waits to be sent, but is not in the Outbox"
+    for mailbox_id, uid in sorted(places - waiting):
+        yield f"mailbox {mailbox_id}: UID {uid} is in the Outbox, but does not wait to be sent"
 
 
 def _files() -> Iterator[str]:

@@ -219,7 +219,7 @@ class TestQueue:
         assert "1 recipient will be tried" in text(post(browser, "queue-act", one=f"retry:{waiting[0]}"))
         due = QueuedRecipient.objects.filter(next_attempt__lte=timezone.now())
         assert list(due.values_list("pk", flat=True)) == waiting[:1]
-        assert actions() == [(boss.login, "queue.retry", "1 recipients")]
+        assert actions() == [(boss.login, "queue.retry", "1 recipient")]
 
     def test_remove(self, browser: Client, boss: User, waiting: list[int]) -> None:
         answer = post(browser, "queue-act", act="remove", id=waiting, here="/console/queue/?q=far")
@@ -231,11 +231,52 @@ class TestQueue:
 
     @pytest.mark.parametrize("fields", [{}, {"act": "retry"}, {"act": "burn", "id": "1"}, {"one": "retry:x"}])
     def test_nothing_chosen(self, browser: Client, fields: dict[str, str]) -> None:
-        assert "Choose what" in text(post(browser, "queue-act", **fields))
+        assert "Choose some recipients" in text(post(browser, "queue-act", **fields))
 
     def test_only_back_to_the_queue(self, browser: Client, waiting: list[int]) -> None:
         answer = browser.post(reverse("console:queue-act"), {"one": "retry:1", "here": "//evil.test/"})
         assert answer["Location"] == reverse("console:queue")
+
+    @pytest.mark.parametrize(
+        ("fields", "words", "action"),
+        [
+            ({"act": "hold"}, "2 recipients are held.", "queue.hold"),
+            ({"act": "reroute", "target": "relay.test:2525"}, "2 recipients take the new way.", "queue.reroute"),
+            ({"act": "bounce"}, "2 recipients taken out of the queue; the senders are told.", "queue.bounce"),
+        ],
+    )
+    def test_acts(
+        self, browser: Client, boss: User, waiting: list[int], fields: dict[str, str], words: str, action: str
+    ) -> None:
+        assert words in text(post(browser, "queue-act", id=waiting, **fields))
+        assert actions() == [(boss.login, action, "2 recipients")]
+        assert set(DeliveryEvent.objects.filter(data__actor=boss.login).values_list("recipient", flat=True)) == {
+            "x@far.test",
+            "y@far.test",
+        }
+
+    def test_a_bad_host(self, browser: Client, waiting: list[int]) -> None:
+        answer = post(browser, "queue-act", act="reroute", id=waiting, target="no host")
+        assert "That is not HOST or HOST:PORT." in text(answer)
+        assert actions() == []
+
+    def test_what_is_being_tried_is_left_alone(self, browser: Client, waiting: list[int]) -> None:
+        soon = timezone.now() + timedelta(minutes=5)
+        QueuedRecipient.objects.filter(pk=waiting[0]).update(lease_until=soon, lease_token="r.1")
+        page = text(post(browser, "queue-act", act="remove", id=waiting))
+        assert "1 recipient taken out" in page and "1 is being tried right now" in page
+
+    def test_filters(self, browser: Client, waiting: list[int]) -> None:
+        queue = reverse("console:queue")
+        for query, is_found in (
+            ("domain=far.test&sender=anna&state=deferred&q=later", True),
+            ("domain=near.test", False),
+            ("sender=ben", False),
+            ("older=3600", False),
+            ("older=7&state=odd", True),  # no such choices: no filter
+            ("state=scheduled", False),
+        ):
+            assert ("x@far.test" in text(browser.get(f"{queue}?{query}"))) is is_found, query
 
     def test_gone_meanwhile(self, browser: Client, boss: User) -> None:
         assert "Nothing to do" in text(post(browser, "queue-act", one="remove:77"))

@@ -17,9 +17,10 @@ from accounts.models import User
 from mailservers.formats.esmtp import DsnRequest
 from mailservers.models import DeliveryEvent, MailboxMessage, QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.outbound import client
+from mailservers.outbound.acts import retry_now
 from mailservers.outbound.client import OutgoingEnvelope, open_session
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
-from mailservers.outbound.queue import list_queue, queue_totals, retry_now
+from mailservers.outbound.queue import list_queue, queue_totals
 from mailservers.outbound.tls_need import OPPORTUNISTIC, Level, TlsNeed
 from mailservers.store.content import prepare, read_message
 from mailservers.store.engine import store

@@ -16,9 +16,9 @@ from django.utils import timezone
 from accounts.keys import generate, make_dkim_keys, record_value
 from accounts.models import DkimKey, User
 from mailservers.models import DeliveryEvent, MailboxMessage, MessageData, QueuedMessage, QueuedRecipient
+from mailservers.outbound.acts import retry_now
 from mailservers.outbound.leases import claim
 from mailservers.outbound.presence import Presence
-from mailservers.outbound.queue import retry_now
 from mailservers.store.engine import store
 from mailservers.store.events import Step
 from mailservers.store.placing import deliver

@@ -180,6 +180,25 @@ async def test_a_later_time_holds_local_recipients_too(people: None, ben: User) 
     assert await asyncio.to_thread(delivered, ben) == []
 
 
+@pytest.mark.parametrize(
+    ("wishes", "seconds"),
+    [({}, 0), ({"undo_s": 20}, 0), ({"undo_submitted": True}, 0), ({"undo_s": 20, "undo_submitted": True}, 23)],
+)
+async def test_undo_for_mail_programs(
+    people: None, anna: User, ben: User, wishes: dict[str, int], seconds: int
+) -> None:
+    await User.objects.filter(pk=anna.pk).aupdate(stores_sent=True, **wishes)
+    async with listening(SUBMISSION) as port:
+        await play(port, f"{OPENING}\n{one(FROM, '250 *')}")
+    if not seconds:
+        assert len(await asyncio.to_thread(delivered, ben)) == 1
+        return
+    row = await QueuedRecipient.objects.select_related("queued").aget()
+    assert abs((row.next_attempt - row.queued.created_at).total_seconds() - seconds) < 1
+    assert await asyncio.to_thread(delivered, ben) == await asyncio.to_thread(folder, anna, "Sent") == []
+    assert len(await asyncio.to_thread(folder, anna, "Outbox")) == 1
+
+
 async def test_requiretls_only_within_tls(people: None) -> None:
     async with listening(SUBMISSIONS) as port:
         talk = f"""
