@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from mailservers.models import OUTBOX_USE, Flag, Mailbox, MailboxMessage, Message, QueuedMessage
 from mailservers.store.mailboxes import create_mailbox, subscribe
-from mailservers.store.placing import Placed, lock_mailbox, save_mailboxes
+from mailservers.store.placing import Placed, lock_mailbox, lock_mailboxes, save_mailboxes
 from mailservers.store.removing import remove_places, select_places
 from mailservers.store.threads import assign_to_stored
 from mailservers.store.transaction import Transaction
@@ -83,7 +83,9 @@ def enter_all(tx: Transaction, waiting: Iterable[Waiting], sent_to: int | None =
 
 def begin(tx: Transaction, waiting: Iterable[Waiting]) -> None:
     """Sending has begun: the copies that were to be in Sent then are put there."""
-    for row in waiting:
+    due = [row for row in waiting if row.sent_to_id is not None]
+    lock_mailboxes(pk for row in due for pk in (row.sent_to_id, row.outbox_id) if pk is not None)
+    for row in due:
         if row.sent_to_id is None or row.sender_id is None or row.outbox_id is None or row.outbox_uid is None:
             continue
         place = MailboxMessage.objects.filter(mailbox_id=row.outbox_id, uid=row.outbox_uid)
