@@ -141,6 +141,7 @@ OUTBOUND_REUSE_IDLE_S = env.float("POSTROOM_OUTBOUND_REUSE_IDLE", default=5.0)  
 OUTBOUND_REUSE_MESSAGES = env.int("POSTROOM_OUTBOUND_REUSE_MESSAGES", default=100)  # at most over one connection
 DKIM_ROTATE_DAYS = env.int("POSTROOM_DKIM_ROTATE_DAYS", default=180)  # new keys are made then; 0 never
 DKIM_FORGET_DAYS = env.int("POSTROOM_DKIM_FORGET_DAYS", default=30)  # a retired key's record is shown that long
+SRS_DAYS = env.int("POSTROOM_SRS_DAYS", default=21)  # bounces of forwarded mail find back that long; 0: no SRS
 OUTBOUND_PORT = env.int("POSTROOM_OUTBOUND_PORT", default=25)  # of hosts found by MX
 OUTBOUND_HTTPS_PORT = env.int("POSTROOM_OUTBOUND_HTTPS_PORT", default=443)  # of hosts with an MTA-STS policy
 OUTBOUND_ALLOW_PRIVATE = env.bool("POSTROOM_OUTBOUND_ALLOW_PRIVATE", default=False)  # MX may be in private networks

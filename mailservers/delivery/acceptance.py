@@ -16,6 +16,7 @@ from django.utils import timezone
 from mailservers.delivery.allowance import take_allowance
 from mailservers.delivery.checking import checked_event, form_opinion, is_checked, verdict, without_forged_results
 from mailservers.delivery.envelope import Envelope
+from mailservers.delivery.forwarding import set_onward_path
 from mailservers.delivery.notices import succeeded, tell_success
 from mailservers.delivery.undo import held_for_undo, sender_wishes
 from mailservers.models import Flag, Mailbox
@@ -49,6 +50,7 @@ async def accept(envelope: Envelope, content: Content, *, in_part: bool = True) 
         raise MailLoop("this message has passed through too many hosts")
     if is_checked(envelope):
         await _form_opinion(envelope, content)
+    await set_onward_path(envelope)
     fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
     raw = with_header(content, lambda octets: fields + without_forged_results(octets))
     try:
@@ -183,7 +185,7 @@ def queue_entry(envelope: Envelope, waiting: tuple[str, ...]) -> QueueEntry:
     starts_at = options.not_before or timezone.now()
     return QueueEntry(
         envelope.trace_id,
-        envelope.reverse_path,
+        envelope.reverse_path if envelope.onward_path is None else envelope.onward_path,
         waiting,
         starts_at + timedelta(seconds=settings.QUEUE_LIFETIME_S),
         envelope.sender_id,
@@ -234,6 +236,8 @@ def _events(
         waiting = f"Held for an administrator: {envelope.held_because}"
     elif envelope.options.not_before:
         waiting = f"To be sent at {envelope.options.not_before:%Y-%m-%d %H:%M} UTC"
+    elif envelope.onward_path is not None:
+        waiting = f"Waiting to be sent on, as from {envelope.onward_path}"
     for recipient in envelope.recipients if is_filed else ():
         if recipient.resolution.takes_reports:
             yield Event(

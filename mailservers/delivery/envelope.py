@@ -56,6 +56,7 @@ class Envelope:
     kept_back: frozenset[str] = frozenset()  # remote addresses it is not sent on to: it is junk, and in a Junk here
     junk_held: frozenset[str] = frozenset()  # remote addresses for whom an administrator decides: it is junk
     put_off: frozenset[int] = frozenset()  # users whose mailboxes are full: it waits in the queue for them
+    onward_path: str | None = None  # the reverse-path of what is sent on, where it is another (`forwarding`)
 
     @property
     def is_held(self) -> bool:

@@ -1,7 +1,8 @@
 """Whom an address leads to: our users, aliases and groups, sub-addresses (`user+tag`), catch-alls (`@domain`, what
-else is unknown there), or another host.
+else is unknown there), or another host. An SRS address of ours leads back to whom it was made for.
 
-Addresses of our domains are compared without case (RFC 5321 2.4: the host that owns them may).
+Addresses of our domains are compared without case (RFC 5321 2.4: the host that owns them may); what stands in an SRS
+address belongs to another host, and keeps its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import Address, AddressTarget, Domain, User
+from mailservers.delivery.rewriting import NotReversible, is_srs, way_back
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 
@@ -57,7 +59,7 @@ def resolve_address(address: str) -> Resolution:
     """Raises `UnknownRecipient`, `NotOurDomain`. Reads the database."""
     if _takes_reports(address.lower()):
         return Resolution((), takes_reports=True)
-    local, remote = _expand(address.lower(), 0)
+    local, remote = _expand(comparable(address), 0)
     if not local and not remote:
         raise UnknownRecipient(address)
     return Resolution(tuple(dict.fromkeys(local)), tuple(dict.fromkeys(remote)))
@@ -74,8 +76,15 @@ def _takes_reports(address: str) -> bool:
     )
 
 
+def comparable(address: str) -> str:
+    """The same for all spellings of an address of ours."""
+    return address if is_srs(address) else address.lower()
+
+
 def _expand(address: str, depth: int) -> tuple[list[LocalTarget], list[str]]:
     local_part, _, domain = address.rpartition("@")
+    if is_srs(address) and depth <= MAX_DEPTH:
+        return _homewards(address, domain, depth)
     target = _user(address)
     if target is not None:
         return [target], []
@@ -94,6 +103,20 @@ def _expand(address: str, depth: int) -> tuple[list[LocalTarget], list[str]]:
         return _admins(), []
     row = Address.objects.filter(address=f"@{domain}").first()  # the domain's catch-all
     return _targets(row, depth) if row is not None else ([], [])
+
+
+def _homewards(address: str, domain: str, depth: int) -> tuple[list[LocalTarget], list[str]]:
+    """Whom an SRS address was made for; forged and expired ones lead nowhere."""
+    if not Domain.objects.filter(name=domain.lower(), is_active=True).exists():
+        raise NotOurDomain(address)
+    try:
+        home = way_back(address)
+    except NotReversible:
+        return [], []
+    try:
+        return _expand(comparable(home), depth + 1)
+    except NotOurDomain:
+        return [], [home]
 
 
 def _tagged(target: LocalTarget, tag: str) -> LocalTarget:
@@ -145,7 +168,7 @@ _remembered: dict[str, tuple[float, Resolution]] = {}
 
 def remembered(address: str) -> Resolution | None:
     """What `resolve` found in the last few seconds; a user removed since then is noticed at delivery."""
-    entry = _remembered.get(address)
+    entry = _remembered.get(comparable(address))
     return entry[1] if entry is not None and time.monotonic() < entry[0] else None
 
 
@@ -159,10 +182,11 @@ def is_foreign(domain: str) -> bool:
 
 async def resolve(address: str) -> Resolution:
     """`resolve_address` for the event loop; good answers, and domains not ours, are remembered for REMEMBER_S."""
+    address = comparable(address)
     known = remembered(address)
     if known is not None:
         return known
-    domain = address.rpartition("@")[2]
+    domain = address.rpartition("@")[2].lower()
     if is_foreign(domain):
         raise NotOurDomain(address)
     try:

@@ -17,6 +17,9 @@ _INSTANCE = re.compile(rb"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*(\d{1,2})[ \t\r\n]*(;|
 _ANY_INSTANCE = re.compile(rb"(?:\A|;)[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*(\d{1,2})[ \t\r\n]*(?:;|\Z)")
 
 
+_SAYS_FAIL = re.compile(rb";[ \t\r\n]*cv[ \t\r\n]*=[ \t\r\n]*fail[ \t\r\n]*(?:;|\Z)", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """An ARC-Seal's tags."""
@@ -76,6 +79,19 @@ def _by_instance(fields: list[bytes]) -> dict[int, bytes]:
             raise TagListError(f"the ARC instance {instance} is there twice")
         found[instance] = field
     return found
+
+
+def highest_instance(fields: Mapping[bytes, list[bytes]]) -> int:
+    """Of whatever ARC fields there are, sound or not; 0 without any."""
+    found = (
+        _ANY_INSTANCE.search(field.partition(b":")[2]) for name in (AAR, AMS, AS) for field in fields.get(name, [])
+    )
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+def has_failed(fields: Mapping[bytes, list[bytes]]) -> bool:
+    """Has somebody already sealed that the chain is broken (section 5.1, step 2)?"""
+    return any(_SAYS_FAIL.search(field) for field in fields.get(AS, []))
 
 
 def parse_seal(value: bytes) -> Seal:

@@ -44,31 +44,39 @@ def sign_message(
     `domain` in A-labels; `signed_at` in seconds since 1970; `sign` gives the signature of its argument: for
     "rsa-sha256" RSASSA-PKCS1-v1_5 with SHA-256, for "ed25519-sha256" Ed25519 over the SHA-256 digest. From is signed
     once more than it occurs, so that another one cannot be added (section 8.15)."""
+    tags = f" v=1; a={algorithm}; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}"
+    return sign_fields(message, b"DKIM-Signature", tags, SIGNED_FIELDS, sign)
+
+
+def sign_fields(
+    message: bytes, name: bytes, tags: str, wanted: Sequence[bytes], sign: Callable[[bytes], bytes]
+) -> bytes:
+    """A signature field of this name over the body and the `wanted` fields. `tags`: those before h=."""
     body_start = header_end(message)
-    fields = list(iter_fields(message[:body_start]))
-    names, chosen = _choose(fields)
+    names, chosen = _choose(list(iter_fields(message[:body_start])), wanted)
     body_hash = base64.b64encode(body_digest(message, body_start, is_relaxed=True)[0])
-    tags = (
-        f" v=1; a={algorithm}; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}; h=".encode("ascii")
-        + _fold_names(names)
-        + b";\r\n\tbh="
-        + body_hash
-        + b";\r\n\tb="
-    )
+    value = tags.encode("ascii") + b"; h=" + _fold_names(names) + b";\r\n\tbh=" + body_hash + b";\r\n\tb="
     signed = b"".join(canonical_field(*field) + b"\r\n" for field in chosen)
-    signature = base64.b64encode(sign(signed + canonical_field(b"DKIM-Signature", tags)))
-    folded = b"\r\n\t ".join(signature[at : at + 72] for at in range(0, len(signature), 72))
-    return b"DKIM-Signature:" + tags + folded + b"\r\n"
+    return with_signature(name, value, sign(signed + canonical_field(name, value)))
 
 
-def _choose(fields: Sequence[tuple[bytes, bytes]]) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
+def with_signature(name: bytes, value: bytes, signature: bytes) -> bytes:
+    """The whole field; `value` ends in "b="."""
+    encoded = base64.b64encode(signature)
+    folded = b"\r\n\t ".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
+    return name + b":" + value + folded + b"\r\n"
+
+
+def _choose(
+    fields: Sequence[tuple[bytes, bytes]], wanted: Sequence[bytes]
+) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
     """(names for h=, the fields they stand for): of each name the last instances, from the bottom up (5.4.2)."""
     by_name: dict[bytes, list[tuple[bytes, bytes]]] = {}
     for name, value in fields:
         by_name.setdefault(name.lower(), []).append((name, value))
     names: list[bytes] = []
     chosen: list[tuple[bytes, bytes]] = []
-    for name in SIGNED_FIELDS:
+    for name in wanted:
         present = by_name.get(name, [])
         instances = present[: -MAX_INSTANCES - 1 : -1]
         chosen += instances

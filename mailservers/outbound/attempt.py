@@ -163,7 +163,9 @@ class Attempt:
         if self.job.is_binary:
             shape = without_return_path if session.takes_binary else _as_lines
         wire = await asyncio.to_thread(shape, raw) if len(raw) > IN_THREAD_OVER else shape(raw)
-        return wire if self.job.sender_id is None else await self._means.signer.sign(wire)
+        if self.job.sender_id is None:
+            return await self._means.signer.seal(wire, self.job.reverse_path)
+        return await self._means.signer.sign(wire)
 
     def _envelope(self, message: bytes) -> OutgoingEnvelope:
         job = self.job

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from mailservers.delivery.acceptance import plan, take_report
 from mailservers.delivery.checking import junk_mailboxes, junk_readers
 from mailservers.delivery.envelope import Envelope, Recipient
+from mailservers.delivery.forwarding import set_onward_path
 from mailservers.delivery.routing import Resolution, RoutingError, resolve_address
 from mailservers.formats.esmtp import MailOptions
 from mailservers.outbound.leases import Job
@@ -62,6 +63,7 @@ async def bring_home(job: Job) -> Homeward:
             "BINARYMIME" if job.is_binary else "8BITMIME", job.smtputf8, job.ret, job.envid, job.require_tls
         ),
     )
+    await set_onward_path(envelope)
     envelope.junk_ids = await store.read(_junk_mailboxes, job.message_id, envelope)
     return Homeward(outcomes, recipients, envelope, await prepare_async(raw))
 

@@ -2,8 +2,11 @@
 Ed25519 (RFC 8463) for those who know it.
 
 Only messages that one of our users submitted are signed: what merely passes through here (forwarding) may say any
-From it likes, and a signature would vouch for it. A message without From, or of a domain without an active key, goes
-out unsigned. Keys are kept for KEY_CACHE_S; a large message is signed in a thread.
+From it likes, and a signature would vouch for it. It gets an ARC set instead (RFC 8617), which only says what we saw:
+with the RSA key of the domain that forwards, or else of our first domain that has one.
+
+A message without From, or of a domain without an active key, goes out unsigned. Keys are kept for KEY_CACHE_S; a large
+message is signed in a thread.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from django.conf import settings
 
-from accounts.keys import KeyUnreadable, PrivateKey, load_private_key
+from accounts.keys import RSA, KeyUnreadable, PrivateKey, load_private_key
 from accounts.models import DkimKey
 from mailservers.formats.addresses import parse_address_list
+from mailservers.formats.arc_sealing import Sealer, arc_set, own_results
 from mailservers.formats.dkim import sign_message
 from mailservers.formats.headers import first_field, header_end
 from mailservers.formats.mailbox_address import InvalidAddress
@@ -34,7 +39,9 @@ log = logging.getLogger(__name__)
 KEY_CACHE_S = 60.0
 MAX_CACHED = 1000
 
-SigningKey = tuple[str, str, PrivateKey]  # selector, algorithm, key
+ANY_DOMAIN = ""  # of ours: the first that has keys
+
+SigningKey = tuple[str, str, PrivateKey, str]  # selector, algorithm, key, domain
 
 
 class Signer:
@@ -52,6 +59,19 @@ class Signer:
         if len(message) <= IN_THREAD_OVER:
             return _signed(message, domain, keys)
         return await asyncio.to_thread(_signed, message, domain, keys)
+
+    async def seal(self, message: bytes, reverse_path: str) -> bytes:
+        """A forwarded message with its ARC set in front, or as it is. `message` as for `sign`."""
+        if own_results(message[: header_end(message)], settings.HOSTNAME) is None:
+            return message
+        for domain in (reverse_path.rpartition("@")[2].lower(), ANY_DOMAIN):
+            for selector, algorithm, key, owner in await self._keys_of(domain):
+                if algorithm == RSA:
+                    sealer = Sealer(domain_on_wire(owner), selector, partial(_signature, key))
+                    work = partial(arc_set, message, settings.HOSTNAME, sealer, int(time.time()))
+                    is_large = len(message) > IN_THREAD_OVER
+                    return (await asyncio.to_thread(work) if is_large else work()) + message
+        return message
 
     async def _keys_of(self, domain: str) -> list[SigningKey]:
         known = self._keys.get(domain)
@@ -73,17 +93,20 @@ def from_domain(message: bytes) -> str:
 
 
 def _read_keys(domain: str) -> list[SigningKey]:
-    """The active keys of one of our domains; Ed25519 first, so that RSA's signature stands on top."""
-    names = {domain}
-    try:
-        names.add(domain_on_wire(domain))
-    except InvalidAddress:
-        return []
-    rows = DkimKey.objects.filter(domain__name__in=names, domain__is_active=True, is_active=True)
+    """The active keys of one of our domains, or of the first that has any (ANY_DOMAIN). Ed25519 comes first, so that
+    RSA's signature stands on top."""
+    rows = DkimKey.objects.filter(domain__is_active=True, is_active=True).select_related("domain")
+    if domain == ANY_DOMAIN:
+        rows = rows.filter(domain=rows.filter(algorithm=RSA).order_by("domain").values("domain")[:1])
+    else:
+        try:
+            rows = rows.filter(domain__name__in={domain, domain_on_wire(domain)})
+        except InvalidAddress:
+            return []
     found: dict[str, SigningKey] = {}
     for row in rows.order_by("algorithm", "created_at", "pk"):
         try:
-            found[row.algorithm] = (row.selector, row.algorithm, load_private_key(row))
+            found[row.algorithm] = (row.selector, row.algorithm, load_private_key(row), row.domain.name)
         except KeyUnreadable:
             log.error("the DKIM key %s of %s cannot be read: mail goes out without it", row.selector, domain)
     return list(found.values())
@@ -91,7 +114,7 @@ def _read_keys(domain: str) -> list[SigningKey]:
 
 def _signed(message: bytes, domain: str, keys: Sequence[SigningKey]) -> bytes:
     fields = b""
-    for selector, algorithm, key in keys:
+    for selector, algorithm, key, _ in keys:
         field = sign_message(
             message,
             domain=domain_on_wire(domain),

@@ -143,7 +143,7 @@ def do_rcpt(session: Session, rest: str) -> Waiting | None:
         session.reply(replies.TOO_MANY_RECIPIENTS)
         return None
     address = command.path.address
-    known = remembered(address.lower())
+    known = remembered(address)
     if known is not None:
         return _add(session, address, known, request)
     return _resolve(session, address, bool(command.path.domain), request)
@@ -155,7 +155,7 @@ async def _resolve(session: Session, address: str, has_domain: bool, request: Ds
     if not has_domain:
         address = await store.read(postmaster_address, address, settings.HOSTNAME)
     try:
-        resolution = await resolve(address.lower())
+        resolution = await resolve(address)
     except UnknownRecipient:
         _refuse_recipient(session, replies.NO_USER, address)
     except NotOurDomain:
