@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.console import addresses, audit, domains, log, overview, queue, senders, users
+from accounts.console import addresses, audit, domains, log, overview, queue, reports, senders, users
 
 app_name = "console"
 urlpatterns = [
@@ -30,5 +30,7 @@ urlpatterns = [
     path("queue/act/", queue.queue_act, name="queue-act"),
     path("log/", log.log, name="log"),
     path("trace/<str:trace_id>/", log.trace, name="trace"),
+    path("reports/", reports.report_list, name="reports"),
+    path("reports/<int:report_id>/", reports.report, name="report"),
     path("audit/", audit.audit, name="audit"),
 ]

@@ -48,7 +48,7 @@ def test_what_is_not_there(browser: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["?before=x", "?before=-1", "?before=99999999999999999999", "?after=%00", "?q=%00"])
-@pytest.mark.parametrize("name", ["domains", "users", "addresses", "queue", "log", "audit"])
+@pytest.mark.parametrize("name", ["domains", "users", "addresses", "queue", "log", "audit", "reports"])
 def test_odd_queries_are_harmless(browser: Client, name: str, query: str) -> None:
     assert browser.get(reverse(f"console:{name}") + query).status_code == 200
 

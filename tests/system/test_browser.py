@@ -30,6 +30,7 @@ PAGES = (
     "/console/queue/",
     "/console/log/",
     "/console/audit/",
+    "/console/reports/",
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
