@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-__all__ = ["WINDOW", "Octets", "Windowed", "chunks", "search"]
+__all__ = ["WINDOW", "Octets", "View", "Windowed", "chunks", "search"]
 
 WINDOW = 256 * 1024  # octets held
 
@@ -78,6 +78,18 @@ class Windowed(ABC):
             if found is not None:
                 return offset + found.start(), offset + found.end()
         return None
+
+
+class View(Windowed):
+    """A range of another."""
+
+    def __init__(self, whole: Windowed, start: int, end: int) -> None:
+        super().__init__(end - start)
+        self._whole = whole
+        self._offset = start
+
+    def read(self, start: int, end: int) -> bytes:
+        return self._whole.read(self._offset + start, self._offset + end)
 
 
 Octets = bytes | Windowed

@@ -10,7 +10,15 @@ class UnknownEncoding(ValueError):
 
 
 def section(raw: bytes, root: Part, path: tuple[int, ...], what: str) -> bytes | None:
-    """The octets of BODY[path.what] (RFC 9051 section 6.4.5.1), or None when the message has no such section.
+    """The octets of BODY[path.what] (RFC 9051 section 6.4.5.1), or None when the message has no such section."""
+    span = section_span(root, path, what)
+    if span is None:
+        return None
+    return raw if not path and not what else raw[slice(*span)]
+
+
+def section_span(root: Part, path: tuple[int, ...], what: str) -> tuple[int, int | None] | None:
+    """Where BODY[path.what] begins and ends (None: with the message), or None when there is no such section.
 
     `what` is "" (a part's body; with an empty path the whole message), "HEADER" or "TEXT" (of the message, or of the
     embedded message at `path`), or "MIME" (the header of the part at `path`).
@@ -19,16 +27,16 @@ def section(raw: bytes, root: Part, path: tuple[int, ...], what: str) -> bytes |
     if part is None:
         return None
     if what == "MIME":
-        return raw[part.header_start : part.body_start] if path else None
+        return (part.header_start, part.body_start) if path else None
     if what == "":
-        return raw[part.body_start : part.end] if path else raw
+        return (part.body_start, part.end) if path else (0, None)
     if path:
         if not part.is_message:
             return None
         part = part.children[0]
     if what == "HEADER":
-        return raw[part.header_start : part.body_start]
-    return raw[part.body_start : part.end] if what == "TEXT" else None
+        return part.header_start, part.body_start
+    return (part.body_start, part.end) if what == "TEXT" else None
 
 
 def decode_body(raw: Octets, part: Part, limit: int | None = None) -> bytes:

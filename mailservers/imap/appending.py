@@ -13,25 +13,28 @@ from django.conf import settings
 
 from mailservers.formats import mime
 from mailservers.formats.binary_content import NotEncodable, without_nul
+from mailservers.formats.headers import MAX_HEADER_OCTETS
 from mailservers.formats.imap.appending import AppendMessage, AppendRequest, ReplaceRequest, Url
+from mailservers.formats.imap.fetch import BodySection
 from mailservers.formats.imap.sequences import write_numbers_in_order
 from mailservers.formats.imap.urls import BadUrl, MessageUrl, parse_message_url
-from mailservers.formats.octets import Octets, chunks
+from mailservers.formats.octets import Octets, View, chunks
+from mailservers.formats.sections import section_span
 from mailservers.imap.announcing import announce
-from mailservers.imap.large_messages import large_messages
 from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.messages import chosen_uids, highest_modseq, require_writable, split_flags
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
 from mailservers.imap.sharing import may_change, permitted
 from mailservers.store.access import Access
-from mailservers.store.content import NewMessage, prepare_async
+from mailservers.store.content import NewMessage, prepare_async, read_message
 from mailservers.store.engine import store
 from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMessage
 from mailservers.store.placing import Append, Placed, append
 from mailservers.store.queries import fetch_rows, mailbox_by_name
 from mailservers.store.replacing import replace
 from mailservers.store.spool import spooled
+from mailservers.store.stored import open_stored
 
 Prepared = tuple[NewMessage, int, tuple[str, ...], datetime | None]
 
@@ -128,7 +131,7 @@ def _encoded(octets: Octets) -> Octets:
     return b"".join(without_nul(octets)) if isinstance(octets, bytes) else spooled(without_nul(octets))
 
 
-async def _fetch(session: Session, url: bytes) -> bytes:
+async def _fetch(session: Session, url: bytes) -> Octets:
     """What a URL stands for (RFC 4469 section 3); \\Seen is not set."""
     selected = session.selected
     try:
@@ -141,24 +144,31 @@ async def _fetch(session: Session, url: bytes) -> bytes:
         raise Refusal(f"BADURL {printable}", "The message or part does not exist") from error
 
 
-def _read(owner_id: int, mailbox: str, wanted: MessageUrl) -> bytes:
+def _read(owner_id: int, mailbox: str, wanted: MessageUrl) -> Octets:
     """In a reader thread. Raises BadUrl, NoSuchMailbox, NoSuchMessage."""
     row = mailbox_by_name(owner_id, mailbox)
     if wanted.uid_validity not in (None, row.uid_validity):
         raise BadUrl("another UIDVALIDITY")
-    found = fetch_rows(row.id, [wanted.uid], ("message_id", "message__parts"))
-    data = large_messages.read(found[0][0]) if found else None
-    if data is None:
+    found = fetch_rows(row.id, [wanted.uid], ("message_id", "message__parts", "message__size"))
+    raw = (open_stored if found[0][2] > settings.STREAM_OVER else read_message)(found[0][0]) if found else None
+    if raw is None:
         raise NoSuchMessage("the message does not exist")
-    section = wanted.section
-    if section is not None:
-        part = mime.section(
-            data,
-            mime.load_parts(found[0][1]),
-            section.part,
-            "HEADER" if section.what.startswith("HEADER") else section.what,
-        )
-        if part is None:
-            raise BadUrl("no such part")
-        data = mime.header_fields(part, section.fields, section.what.endswith(".NOT")) if section.fields else part
-    return data[wanted.offset : wanted.offset + wanted.count]
+    start, end = _span(wanted.section, found[0][1], len(raw))
+    if wanted.section is not None and wanted.section.fields:
+        header = raw[start : min(end, start + MAX_HEADER_OCTETS)]
+        raw = mime.header_fields(header, wanted.section.fields, wanted.section.what.endswith(".NOT"))
+        start, end = 0, len(raw)
+    start = min(start + wanted.offset, end)
+    end = min(start + wanted.count, end)
+    return raw[start:end] if isinstance(raw, bytes) else View(raw, start, end)
+
+
+def _span(section: BodySection | None, parts: bytes, size: int) -> tuple[int, int]:
+    """Raises BadUrl."""
+    if section is None:
+        return 0, size
+    what = "HEADER" if section.what.startswith("HEADER") else section.what
+    span = section_span(mime.load_parts(parts), section.part, what)
+    if span is None:
+        raise BadUrl("no such part")
+    return span[0], size if span[1] is None else span[1]

@@ -3,11 +3,12 @@
 What is cheap stays cheap: ENVELOPE and BODYSTRUCTURE were made when the message was accepted and are
 sent as they are stored; header fields are read without the bodies; a message's octets are read and cut
 in a reader thread, in groups of about CONTENT_OCTETS, and each group is on its way to the client before
-the next is read.
+the next is read. Large messages are sent window by window (`large_messages`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ from mailservers.formats.imap.fetch import (
 )
 from mailservers.formats.imap.sequences import SequenceSet, ranges_of
 from mailservers.formats.imap.writer import literal, string
-from mailservers.imap.large_messages import LARGE_OCTETS, large_messages
+from mailservers.imap.large_messages import LARGE_OCTETS, large_items, open_messages
 from mailservers.imap.messages import chosen_uids
 from mailservers.imap.object_ids import email_object_id, thread_object_id
 from mailservers.imap.replies import Refusal, Reply
@@ -38,10 +39,11 @@ from mailservers.imap.resync import tell_vanished
 from mailservers.imap.selected import Selected, flags_text
 from mailservers.imap.session import Session
 from mailservers.models import Flag
-from mailservers.store.content import MessageStream, open_message, read_halves, read_headers, read_messages
+from mailservers.store.content import read_halves, read_headers, read_messages
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, FlagRow, store_flags
 from mailservers.store.queries import fetch_rows
+from mailservers.store.stored import StoredMessage
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,11 @@ class Content:
     headers_only: bool
     whole_only: bool  # BODY[] and nothing else: the octets go out as they are stored
     in_pieces: bool  # the client asks for parts of a section: it will come again for the next
+
+    def is_large(self, row: Row) -> bool:
+        """Is it too large to be read at once?"""
+        over = min(LARGE_OCTETS, settings.STREAM_OVER) if self.in_pieces else settings.STREAM_OVER
+        return not self.headers_only and row[self.size_at] > over
 
 
 class Plan:
@@ -197,8 +204,10 @@ async def _answer(session: Session, plan: Plan, uids: array[int], changed_since:
             await session.flush()
             continue
         while rows:
-            if plan.content.whole_only and rows[0][plan.content.size_at] > settings.STREAM_OVER:
-                await _respond_in_chunks(session, plan, plan.content, rows[0], marked.get(rows[0][_UID]))
+            if plan.content.is_large(rows[0]):
+                unknown_encoding |= await _respond_in_chunks(
+                    session, plan, plan.content, rows[0], marked.get(rows[0][_UID])
+                )
                 rows = rows[1:]
                 values = await store.read(_contents, plan.content, rows) if rows else []
                 continue
@@ -258,35 +267,44 @@ def _respond(session: Session, plan: Plan, row: Row, marked: FlagRow | None, con
     return any(value is None for value in contents)
 
 
-async def _respond_in_chunks(session: Session, plan: Plan, content: Content, row: Row, marked: FlagRow | None) -> None:
-    """Send one FETCH response with a large message in it, which is never whole in memory."""
+async def _respond_in_chunks(session: Session, plan: Plan, content: Content, row: Row, marked: FlagRow | None) -> bool:
+    """Send one FETCH response with items of a large message, which is never whole in memory; True where a part could
+    not be decoded."""
     number = session.mailbox.view.number_of(row[_UID])
     if not number:
-        return
-    items = _marks_and_columns(session, plan, row, marked)
-    streams = [await store.read(open_message, row[content.id_at]) for _ in content.items]
-    if None in streams:
-        nothing = [_whole(item, None) for item in content.items]
-        session.message_data(number, row[_UID], items, nothing)
-        return
-    session.raw(session.message_start(number, row[_UID]) + b" ".join(items))
-    for n, (item, stream) in enumerate(zip(content.items, streams, strict=True)):
-        assert isinstance(item, BodySection)
-        assert stream is not None
-        session.raw((b" " if n or items else b"") + item.label + b" {%d}\r\n" % row[content.size_at])
-        while chunk := await _next_chunk(stream):
+        return False
+    message = await store.read(open_messages.take, row[content.id_at])
+    if message is None:
+        return _respond(session, plan, row, marked, list(_write_items(content, row, None)))
+    items = await asyncio.to_thread(large_items, content.items, message, row[content.parts_at])
+    first = b" ".join(_marks_and_columns(session, plan, row, marked))
+    session.raw(session.message_start(number, row[_UID]) + first)
+    is_first = not first
+    for item in items:
+        if item is None:
+            continue
+        session.raw(b"" if is_first else b" ")
+        is_first = False
+        if isinstance(item, bytes):
+            session.raw(item)
+            continue
+        session.raw(item.announcement)
+        chunks = item.open()
+        while chunk := await _next_chunk(chunks, message):
             session.raw(chunk)
             await session.flush()
     session.raw(b")\r\n")
     await session.flush()
+    open_messages.give_back(message)
+    return None in items
 
 
-async def _next_chunk(stream: MessageStream) -> bytes:
+async def _next_chunk(chunks: Iterator[bytes], message: StoredMessage) -> bytes:
     """In the middle of a literal nothing can be said: when it cannot be read, the connection ends."""
     try:
-        return await store.read(stream.read)
+        return await store.read(next, chunks, b"")
     except Exception:
-        log.exception("message %d cannot be read to its end", stream.message_id)
+        log.exception("message %d cannot be read to its end", message.message_id)
         raise ConnectionResetError from None
 
 
@@ -333,7 +351,7 @@ def _contents(content: Content, rows: Sequence[Row]) -> list[list[Octets | None]
         octets += row[content.size_at]
         taken += 1
     group = rows[:taken]
-    if content.whole_only and octets > settings.STREAM_OVER and taken == 1:
+    if taken == 1 and content.is_large(group[0]):
         return [[]]  # it is read as it is sent
     ids = [row[content.id_at] for row in group]
     if content.whole_only:
@@ -341,9 +359,6 @@ def _contents(content: Content, rows: Sequence[Row]) -> list[list[Octets | None]
         return [[_whole(item, halves.get(row[content.id_at])) for item in content.items] for row in group]
     if content.headers_only:
         data = read_headers(ids)
-    elif taken == 1 and octets >= LARGE_OCTETS and content.in_pieces:
-        kept = large_messages.read(ids[0])
-        data = {} if kept is None else {ids[0]: kept}
     else:
         data = dict(read_messages(ids))
     return [list(_write_items(content, row, data.get(row[content.id_at]))) for row in group]

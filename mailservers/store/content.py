@@ -209,36 +209,6 @@ def read_halves(message_ids: list[int]) -> Iterator[tuple[int, bytes, bytes]]:
         yield pk, _decompress(header), _decompress(file_path(name).read_bytes() if name else body)
 
 
-STREAM_CHUNK = 256 * 1024  # octets
-
-
-class MessageStream:
-    """A large message's octets in order; `read` a chunk at a time in a reader thread. What is open stays readable
-    when the message is removed meanwhile."""
-
-    def __init__(self, message_id: int, header: bytes, body: bytes, name: str) -> None:
-        self.message_id = message_id
-        self._header = _decompress(header)
-        packed: Any = open(file_path(name), "rb") if name else body  # noqa: SIM115  # closed with the reader
-        self._body = zstandard.ZstdDecompressor().stream_reader(packed, read_size=STREAM_CHUNK)
-
-    def read(self) -> bytes:
-        """The next octets; none at the end."""
-        if self._header:
-            header, self._header = self._header, b""
-            return header
-        chunk = self._body.read(STREAM_CHUNK)
-        if not chunk:
-            self._body.close()
-        return chunk
-
-
-def open_message(message_id: int) -> MessageStream | None:
-    """For reader threads and web views; None when the message is gone."""
-    row = next(_rows("message_id, header, body, file", [message_id]), None)
-    return None if row is None else MessageStream(*row)
-
-
 def _rows(columns: str, message_ids: list[int]) -> Iterator[tuple[Any, ...]]:
     for start in range(0, len(message_ids), READ_AT_ONCE):
         some = message_ids[start : start + READ_AT_ONCE]

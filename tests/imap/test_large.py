@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Iterator
 
 import pytest
 from django.test import override_settings
 
-from mailservers.imap import appending
+from mailservers.imap import appending, large_messages
 from mailservers.models import MessageData
 from mailservers.store import arriving
 from mailservers.store.errors import StoreFull
 from mailservers.store.spool import Spool, Spooled
+from mailservers.store.stored import open_stored
 
 HEADER = b"From: a@b.test\r\nSubject: large\r\n\r\n"
 LARGE = HEADER + b"".join(b"%05d a line\r\n" % n for n in range(100))
@@ -123,3 +125,50 @@ async def test_an_oversized_literal_is_refused_before_it_is_read(connect, anna, 
     assert await client.until(b"") == b"a NO [TOOBIG] Message too large\r\n"
     client.send("c NOOP\r\n")
     assert await client.until(b"") == b"c OK NOOP completed\r\n"
+
+
+TEXT = b"".join(b"%05d a line of text\r\n" % n for n in range(60))
+DATA = bytes(range(256)) * 8
+MIXED = (
+    b"From: a@b.test\r\nSubject: mixed\r\nX-Other: y\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/plain\r\n\r\n%b\r\n"
+    b"--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n"
+    b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninner text\r\n\r\n"
+    b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: x-odd\r\n\r\n???\r\n--b--\r\n"
+) % (TEXT, base64.encodebytes(DATA).replace(b"\n", b"\r\n"))
+ITEMS = (
+    "BODY[]", "BODY[]<0.100>", "BODY[]<100.1000>", "BODY[]<90.20>", "BODY[]<100000.5>", "BODY[TEXT]", "BODY[HEADER]",
+    "BODY[HEADER.FIELDS (SUBJECT)]", "BODY[HEADER.FIELDS.NOT (SUBJECT)]<3.40>", "BODY[1]", "BODY[1]<7.9>", "BODY[2]",
+    "BODY[1.MIME]", "BODY[3.HEADER]", "BODY[3.TEXT]", "BODY[3.1]", "BODY[9]", "BODY[1.TEXT]", "BODY", "BODYSTRUCTURE",
+    "BINARY[2]", "BINARY[2]<100.300>", "BINARY[1]", "BINARY.SIZE[2]", "BINARY.SIZE[9]", "BINARY[9]", "BINARY[4]",
+    "BINARY[]", "BINARY.SIZE[4]", "RFC822.TEXT", "RFC822", "UID BODY[2] FLAGS BODY[1] ENVELOPE BINARY.SIZE[1]",
+)  # fmt: skip
+
+
+async def test_every_item_of_a_large_message_is_what_it_is_of_a_small_one(connect, anna, settings) -> None:
+    client = await connect(anna)
+    await client.ok("SELECT INBOX")
+    await client.append("INBOX", MIXED)
+    await client.ok("STORE 1 +FLAGS (\\Seen)")
+
+    async def answers() -> list[bytes]:
+        return [b"\n".join(await client.command(f"FETCH 1 ({items})")) for items in ITEMS]
+
+    large = await answers()
+    settings.STREAM_OVER = 1 << 20
+    assert large == await answers()
+
+
+async def test_pieces_go_on_where_the_last_one_ended(connect, anna, monkeypatch) -> None:
+    client = await connect(anna)
+    await client.ok("SELECT INBOX")
+    await client.append("INBOX", MIXED)
+    opened: list[int] = []
+    monkeypatch.setattr(large_messages, "open_stored", lambda pk: opened.append(pk) or open_stored(pk))
+    whole = b""
+    for at in range(0, len(MIXED) + 100, 100):
+        answer = b"\r\n".join(await client.ok(f"FETCH 1 BODY.PEEK[]<{at}.100>"))
+        announced, _, octets = answer.partition(b"}\r\n")
+        whole += octets[: int(announced.rpartition(b"{")[2])]
+    assert whole == MIXED and len(opened) == 1
