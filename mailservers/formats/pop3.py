@@ -7,10 +7,15 @@ are the same however the octets were cut into pieces.
 from __future__ import annotations
 
 import binascii
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from .octets import Octets, chunks
 
 MAX_COMMAND = 255  # octets with the line end (RFC 2449 section 4)
 MAX_CREDENTIAL = 512  # the same for USER and PASS: a login of ours may have 320 octets
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 MAX_LINE = 4096  # the same for AUTH and its responses: PLAIN with the longest login and password in base64
 
 
@@ -230,10 +235,44 @@ def to_wire(raw: bytes) -> bytes:
     return b"." + raw if raw.startswith(b".") else raw
 
 
-def wire_size(raw: bytes) -> int:
+class WireLines:
+    """`to_wire` of a message that comes in pieces: `feed` them, then `end`."""
+
+    def __init__(self) -> None:
+        self._before = b"\r\n"  # stands for what the last piece ended in; these at first, for a dot at the beginning
+
+    def feed(self, piece: bytes) -> bytes:
+        if not piece:
+            return b""
+        before, text = len(self._before), self._before + piece
+        if not _is_crlf(text):
+            text = _BARE_LF.sub(b"\r\n", text)
+        self._before = {b"\n": b"\r\n", b"\r": b"\r"}.get(piece[-1:], b"x")
+        return text.replace(b"\n.", b"\n..")[before:]
+
+    def end(self) -> bytes:
+        """A last line without an end gets one."""
+        return b"" if self._before == b"\r\n" else b"\r\n"
+
+
+def wire_size(raw: Octets) -> int:
     """Octets of `to_wire` without byte-stuffing: what LIST and STAT tell (RFC 1939 section 11)."""
-    bare = raw.count(b"\n") - raw.count(b"\r\n")
-    return len(raw) + bare + (2 if raw and not raw.endswith(b"\n") else 0)
+    bare, last = 0, b""
+    for chunk in chunks(raw):
+        bare += chunk.count(b"\n") - chunk.count(b"\r\n") - (last == b"\r" and chunk.startswith(b"\n"))
+        last = chunk[-1:]
+    return len(raw) + bare + (2 if raw and last != b"\n" else 0)
+
+
+def first_lines(body: Iterable[bytes], lines: int) -> Iterator[bytes]:
+    """So many lines of a body that comes in pieces, or all."""
+    for piece in body:
+        count = piece.count(b"\n")
+        if count >= lines:
+            yield cut_body(piece, 0, lines)
+            return
+        lines -= count
+        yield piece
 
 
 def cut_body(raw: bytes, header_size: int, lines: int) -> bytes:

@@ -8,14 +8,17 @@ client that jumps about pays for what it asks only. What is read ahead is bounde
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
-from mailservers.formats.pop3 import cut_body, to_wire
+from mailservers.formats.headers import MAX_HEADER_OCTETS
+from mailservers.formats.pop3 import WireLines, cut_body, first_lines, to_wire
 from mailservers.formats.surrogate import ascii_surrogate
 from mailservers.pop3.maildrop import Maildrop
 from mailservers.pop3.replies import Refusal
 from mailservers.store.content import read_headers, read_message, read_messages
 from mailservers.store.engine import store
+from mailservers.store.stored import open_stored
 
 log = logging.getLogger(__name__)
 
@@ -98,3 +101,23 @@ def beginning(message_id: int, header_size: int, lines: int, is_utf8: bool) -> b
         return None
     cut = cut_body(raw, header_size, lines)
     return to_wire(cut if is_utf8 else ascii_surrogate(cut))
+
+
+def open_large(message_id: int, header_size: int, lines: int | None, is_utf8: bool) -> Iterator[bytes] | None:
+    """A large message as it is sent, in pieces; for TOP its header and so many lines. None when the message is gone.
+    The pieces are read in reader threads, too."""
+    raw = open_stored(message_id)
+    if raw is None:
+        return None
+    head = raw[: min(header_size, MAX_HEADER_OCTETS)]
+    body: Iterator[bytes] = raw.chunks(len(head))
+    if lines is not None:
+        body = chain(raw.chunks(len(head), header_size), first_lines(raw.chunks(header_size), lines))
+    return _on_the_wire(chain([head if is_utf8 else ascii_surrogate(head)], body))
+
+
+def _on_the_wire(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    wire = WireLines()
+    for piece in pieces:
+        yield wire.feed(piece)
+    yield wire.end()

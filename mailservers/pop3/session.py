@@ -171,6 +171,11 @@ class Session:
         if self._out_octets >= FLUSH_OCTETS:
             self.flush()
 
+    async def send(self, data: bytes) -> None:
+        """Send octets of a reply, and wait until the client has read enough."""
+        self.put(data)
+        await self._drain()
+
     def flush(self) -> None:
         if self._out and not self.is_over:
             self.wire.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))

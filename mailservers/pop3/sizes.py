@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from django.conf import settings
+
+from mailservers.formats.headers import MAX_HEADER_OCTETS, header_end
 from mailservers.formats.pop3 import wire_size
 from mailservers.formats.surrogate import ascii_surrogate
 from mailservers.store.content import read_messages
 from mailservers.store.engine import store
+from mailservers.store.stored import open_stored
 
 MAX_REMEMBERED = 200_000  # contents, about 20 MB
 READ_OCTETS = 4 * 1024 * 1024  # looked at in one turn of a reader thread
@@ -28,7 +32,8 @@ async def wire_sizes(contents: Sequence[tuple[int, int]], *, is_utf8: bool) -> l
     added = {pk: _added[pk, is_utf8] for pk, _ in contents if (pk, is_utf8) in _added}
     learnt: dict[int, int] = {}
     for batch in _batches([(pk, size) for pk, size in contents if pk not in added]):
-        learnt |= await store.read(_look_at, batch, is_utf8)
+        look_at = _look_at_large if len(batch) == 1 and batch[0][1] > settings.STREAM_OVER else _look_at
+        learnt |= await store.read(look_at, [pk for pk, _ in batch], is_utf8)
     _remember({(pk, is_utf8): octets for pk, octets in learnt.items()})
     added |= learnt
     return [size + added.get(pk, 0) for pk, size in contents]
@@ -40,14 +45,18 @@ def _remember(learnt: dict[_Key, int]) -> None:
         del _added[next(iter(_added))]
 
 
-def _batches(contents: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
-    batch: list[int] = []
+def _batches(contents: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Those over STREAM_OVER come alone."""
+    batch: list[tuple[int, int]] = []
     octets = 0
     for pk, size in dict(contents).items():
+        if size > settings.STREAM_OVER:
+            yield [(pk, size)]
+            continue
         if batch and (octets + size > READ_OCTETS or len(batch) >= READ_MESSAGES):
             yield batch
             batch, octets = [], 0
-        batch.append(pk)
+        batch.append((pk, size))
         octets += size
     if batch:
         yield batch
@@ -57,3 +66,15 @@ def _look_at(message_ids: list[int], is_utf8: bool) -> dict[int, int]:
     return {
         pk: wire_size(raw if is_utf8 else ascii_surrogate(raw)) - len(raw) for pk, raw in read_messages(message_ids)
     }
+
+
+def _look_at_large(message_ids: list[int], is_utf8: bool) -> dict[int, int]:
+    """The same, in windows."""
+    added: dict[int, int] = {}
+    for pk in message_ids:
+        raw = open_stored(pk)
+        if raw is None:
+            continue
+        head = b"" if is_utf8 else raw[: min(header_end(raw), MAX_HEADER_OCTETS)]
+        added[pk] = wire_size(raw) - len(raw) + len(ascii_surrogate(head)) - len(head)
+    return added

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 
+from django.conf import settings
+
 from mailservers.pop3.maildrop import Maildrop
-from mailservers.pop3.reading import beginning
+from mailservers.pop3.reading import beginning, open_large
 from mailservers.pop3.replies import Answer, Octets, Refusal, Reply, ok
 from mailservers.pop3.session import Session
 from mailservers.store.engine import store
+
+log = logging.getLogger(__name__)
 
 LISTED_AT_ONCE = 1000  # lines of LIST and UIDL
 PIECE_OCTETS = 256 * 1024  # of a message, between two looks at whether the client still reads
@@ -51,6 +56,8 @@ def _listing(drop: Maildrop, title: bytes, line: Callable[[int], str]) -> Iterat
 def retr(session: Session, number: int) -> Answer:
     drop = _maildrop(session)
     drop.require(number)
+    if drop.size(number) > settings.STREAM_OVER:
+        return _large(session, number)
     wire = session.messages.take(number)
     if wire is None:
         return _fetch(session, number)
@@ -63,6 +70,28 @@ async def _fetch(session: Session, number: int) -> Reply:
     drop = _maildrop(session)
     drop.note_retrieved(number)
     return _message(drop.size(number), wire)
+
+
+async def _large(session: Session, number: int, lines: int | None = None) -> Reply:
+    """RETR, or TOP with `lines`, of a message that is read as it is sent."""
+    drop = _maildrop(session)
+    message_id, header_size = drop.message_ids[number - 1], drop.header_sizes[number - 1]
+    pieces = await store.read(open_large, message_id, header_size, lines, session.is_utf8)
+    if pieces is None:
+        raise Refusal("Message has been removed by another session")
+    if lines is None:
+        drop.note_retrieved(number)
+    session.put(b"+OK\r\n" if lines is not None else b"+OK %d octets\r\n" % drop.size(number))
+    try:
+        while (piece := await store.read(next, pieces, None)) is not None:
+            await session.send(piece)
+    except ConnectionResetError:
+        raise
+    except Exception:  # in the middle of a message nothing else can be said
+        log.exception("message %d cannot be read to its end", message_id)
+        session.wire.close()
+        raise ConnectionResetError from None
+    return b".\r\n"
 
 
 def _message(size: int, wire: bytes) -> Reply:
@@ -83,7 +112,8 @@ def top(session: Session, request: tuple[int, int]) -> Answer:
     number, lines = request
     _maildrop(session).require(number)
     if lines:
-        return _top(session, number, lines)
+        is_large = _maildrop(session).size(number) > settings.STREAM_OVER
+        return (_large if is_large else _top)(session, number, lines)
     wire = session.headers.take(number)
     return _header(session, number) if wire is None else b"+OK\r\n%b.\r\n" % wire
 
