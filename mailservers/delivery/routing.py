@@ -15,6 +15,7 @@ from django.conf import settings
 
 from accounts.models import Address, AddressTarget, Domain, User
 from mailservers.delivery.rewriting import NotReversible, is_srs, way_back
+from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii, domain_to_unicode
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 
@@ -59,7 +60,7 @@ def resolve_address(address: str) -> Resolution:
     """Raises `UnknownRecipient`, `NotOurDomain`. Reads the database."""
     if _takes_reports(address.lower()):
         return Resolution((), takes_reports=True)
-    local, remote = _expand(comparable(address), 0)
+    local, remote = _expand(_as_we_spell_it(comparable(address)), 0)
     if not local and not remote:
         raise UnknownRecipient(address)
     return Resolution(tuple(dict.fromkeys(local)), tuple(dict.fromkeys(remote)))
@@ -79,6 +80,19 @@ def _takes_reports(address: str) -> bool:
 def comparable(address: str) -> str:
     """The same for all spellings of an address of ours."""
     return address if is_srs(address) else address.lower()
+
+
+def _as_we_spell_it(address: str) -> str:
+    """A domain of ours that is written in U-labels where we have A-labels, or the other way round."""
+    local_part, _, domain = address.rpartition("@")
+    if domain.isascii() and "xn--" not in domain:
+        return address
+    try:
+        spellings = {domain, domain_to_ascii(domain), domain_to_unicode(domain)}
+    except InvalidAddress:
+        return address
+    ours = Domain.objects.filter(name__in=spellings).values_list("name", flat=True).first()
+    return f"{local_part}@{ours}" if ours else address
 
 
 def _expand(address: str, depth: int) -> tuple[list[LocalTarget], list[str]]:

@@ -64,6 +64,20 @@ def domain_to_ascii(domain: str) -> str:
     return domain if domain.startswith("[") else ".".join(_ascii_label(label) for label in domain.split("."))
 
 
+def domain_to_unicode(domain: str) -> str:
+    """A domain with its A-labels as U-labels; raises InvalidAddress."""
+    return canonical_domain(".".join(_unicode_label(label) for label in domain.split(".")))
+
+
+def _unicode_label(label: str) -> str:
+    if not label.lower().startswith("xn--"):
+        return label
+    try:
+        return label[4:].encode("ascii").decode("punycode")
+    except UnicodeError:
+        raise InvalidAddress("domain not well formed") from None
+
+
 def format_mailbox_address(local: str, domain: str) -> str:
     """`local@domain` as it stands in a path or header, the local part quoted where it must be."""
     if not _DOT_STRING.match(local):

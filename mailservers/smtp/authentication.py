@@ -25,6 +25,9 @@ ERRORS_COUNTED = 3  # a wrong password counts as more than one error
 def do_auth(session: Session, rest: str) -> Waiting | None:
     """ "AUTH" SP sasl-mech [SP initial-response]"""
     name, _, initial = rest.partition(" ")
+    if not name:
+        session.reply((501, "5.5.4", "Syntax: AUTH mechanism [initial-response]"))
+        return None
     mechanisms = offered(is_tls=session.wire.is_tls)
     if name.upper() not in mechanisms:
         session.reply((504, "5.5.4", f"Mechanism not supported; these are: {' '.join(mechanisms)}"))

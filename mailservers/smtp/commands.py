@@ -229,6 +229,8 @@ def do_noop(session: Session, rest: str) -> None:
 
 def do_vrfy(session: Session, rest: str) -> None:
     """RFC 5321 7.3: who is here is told at RCPT, not to the curious."""
+    if not rest:
+        raise SmtpSyntaxError("VRFY needs an address")
     session.reply((252, "2.5.0", "Send some mail, I will try my best"))
 
 

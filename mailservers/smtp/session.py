@@ -36,6 +36,7 @@ from mailservers.store.arriving import Arriving
 log = logging.getLogger(__name__)
 
 MAX_LINE = 4096  # octets with CRLF; RFC 5321 4.5.3.1.4 asks 512, extensions add to it
+MAX_SKIPPED = 64 * 1024  # octets of a line that is too long
 MAX_AUTH_LINE = 12_288  # RFC 4954 4
 MAX_WAITING = 256 * 1024  # octets of pipelined input before reading is paused
 MAX_ERRORS = 20
@@ -49,8 +50,10 @@ class Session:
         "_at",
         "_goodbye",
         "_half_closed",
+        "_is_skipping",
         "_late",
         "_pace",
+        "_skipped",
         "_task",
         "answer",
         "arriving",
@@ -82,6 +85,8 @@ class Session:
         self.mode = Mode.LINE
         self.buffer = b""
         self._at = 0  # how far into the buffer we are
+        self._is_skipping = False  # a line that is too long
+        self._skipped = 0  # octets of it
         self.data: DataReader | None = None
         self.arriving = Arriving()  # the message of DATA or BDAT
         self.chunks: ChunkReader | None = None  # a message that comes by BDAT
@@ -210,9 +215,8 @@ class Session:
         """False when there is no whole line yet."""
         end = self.buffer.find(b"\n", self._at)
         limit = MAX_AUTH_LINE if self.mode is Mode.ANSWER else MAX_LINE
-        if (len(self.buffer) if end < 0 else end) - self._at >= limit:
-            self.end(replies.LINE_TOO_LONG)
-            return True
+        if self._is_skipping or (len(self.buffer) if end < 0 else end) - self._at >= limit:
+            return self._pass_over(end)
         if end < 0:
             if self.buffer.startswith(defences.TLS_HANDSHAKE):
                 self.end(defences.NO_HTTP)
@@ -224,6 +228,22 @@ class Session:
             self._take_line(line[:-1])
         else:
             self.reply((500, "5.5.2", "Lines must end in CRLF"))
+        return True
+
+    def _pass_over(self, end: int) -> bool:
+        """A line that is too long is read to its end, and then refused (RFC 5321 4.5.3.1.9); not for ever."""
+        self._skipped += (len(self.buffer) if end < 0 else end) - self._at
+        if self._skipped > MAX_SKIPPED:
+            self.end(replies.LINE_WITHOUT_END)
+            return True
+        if end < 0:
+            self.buffer, self._at = b"", 0
+            self._is_skipping = True
+            return False
+        self._at = end + 1
+        self._is_skipping, self._skipped = False, 0
+        was_answer, self.answer, self.mode = self.mode is Mode.ANSWER, None, Mode.LINE
+        self.reply(replies.ANSWER_TOO_LONG if was_answer else replies.LINE_TOO_LONG)
         return True
 
     def _take_line(self, line: bytes) -> None:
@@ -246,7 +266,7 @@ class Session:
                 return
             self._run(command.handler(self, rest))
         except SmtpSyntaxError as error:
-            self.reply((501, "5.5.4", str(error)))
+            self.reply((error.code, error.enhanced_status, str(error)))
 
     def _run(self, waiting: Waiting | None) -> None:
         """A handler has answered (None), or has to wait for a service: then input waits, too."""
