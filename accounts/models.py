@@ -27,7 +27,11 @@ class Domain(models.Model):
 
 
 class Role(models.TextChoices):
-    ADMIN = "admin", "Administrator"
+    """What they may do is in `accounts.roles`."""
+
+    ADMIN = "admin", "Owner"
+    DOMAIN_ADMIN = "domain-admin", "Domain administrator"
+    SUPPORT = "support", "Support"
     USER = "user", "User"
 
 
@@ -43,7 +47,8 @@ class User(AbstractBaseUser):
     password = models.CharField(max_length=255)  # Argon2 over an imported hash is longer than Django's 128
     name = models.CharField(max_length=200, blank=True)
     domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="users")
-    role = models.CharField(max_length=10, choices=Role.choices, default=Role.USER)
+    role = models.CharField(max_length=20, choices=Role.choices, default=Role.USER)
+    scope = models.ManyToManyField(Domain, blank=True, related_name="staff")  # of a role that is not for everything
     is_active = models.BooleanField(default=True)
     quota_octets = models.BigIntegerField(default=0)  # 0: no limit
     quota_messages = models.BigIntegerField(default=0)
@@ -65,6 +70,11 @@ class User(AbstractBaseUser):
     @property
     def is_admin(self) -> bool:
         return self.role == Role.ADMIN
+
+    @property
+    def is_staff(self) -> bool:
+        """May see the console, or a part of it."""
+        return self.role != Role.USER
 
     def get_full_name(self) -> str:
         return self.name or self.login

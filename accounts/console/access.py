@@ -15,8 +15,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from accounts.models import User
-from accounts.services import AccountError
-from mailservers.models import QueuedRecipient, RecipientState
+from accounts.roles import Permission, Scope
+from accounts.services import AccountError, NotFound
+from mailservers.models import RecipientState
 from mailservers.store.errors import StoreError
 
 P = ParamSpec("P")
@@ -25,39 +26,53 @@ WAITING = (RecipientState.QUEUED, RecipientState.DEFERRED)
 MANY = 1000  # the queue's number in the sidebar is not counted beyond
 
 
-class AdminRequest(HttpRequest):
-    """A request whose user has been seen to be an administrator."""
+class StaffRequest(HttpRequest):
+    """A request whose user has been seen to have a permission, for the domains of `scope`."""
 
     user: User
+    scope: Scope
 
 
-View = Callable[Concatenate[AdminRequest, P], HttpResponse]
+View = Callable[Concatenate[StaffRequest, P], HttpResponse]
+Guarded = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-def admin_only(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Strangers go to the sign-in page; for everyone else who is not an administrator nothing is here."""
+def needs(permission: Permission) -> Callable[[View[P]], Guarded[P]]:
+    """Strangers go to the sign-in page; for everyone else who may not do this, nothing is here."""
 
-    @never_cache
-    @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
-        if not request.user.is_admin:
-            raise Http404
-        return view(cast(AdminRequest, request), *args, **kwargs)
+    def decorate(view: View[P]) -> Guarded[P]:
+        @never_cache
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            allowed = cast(StaffRequest, request)
+            allowed.scope = Scope(allowed.user)
+            if not allowed.scope.may(permission):
+                raise Http404
+            return view(allowed, *args, **kwargs)
 
-    return guarded
+        guarded.permission = permission  # type: ignore[attr-defined]  # every address has one: a test looks
+        return guarded
+
+    return decorate
 
 
 def page(
-    request: HttpRequest, template: str, section: str, context: dict[str, Any] | None = None, status: int = 200
+    request: StaffRequest, template: str, section: str, context: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
     """Render a console page; `section` is the sidebar's entry that it belongs to."""
-    waiting = QueuedRecipient.objects.filter(state__in=WAITING)[:MANY].count()
+    waiting = request.scope.queued().filter(state__in=WAITING)[:MANY].count()
     return render(
         request,
         f"console/{template}",
-        {"section": section, "waiting_count": waiting, "waiting_many": waiting == MANY, **(context or {})},
+        {
+            "section": section,
+            "may": request.scope.permissions,
+            "waiting_count": waiting,
+            "waiting_many": waiting == MANY,
+            **(context or {}),
+        },
         status=status,
     )
 
@@ -68,6 +83,12 @@ def found(rows: models.QuerySet[Row], **key: Any) -> Row:
     if row is None:
         raise Http404
     return row
+
+
+def must_hold(scope: Scope, address: str, field: str) -> None:
+    """Raises `NotFound` when the address is of a domain that one does not look after."""
+    if not scope.holds_address(address):
+        raise NotFound(f"{address.rpartition('@')[2] or 'It'} is not one of your domains.", field)
 
 
 def attempt(request: HttpRequest, act: Callable[[], object], done: str) -> bool:

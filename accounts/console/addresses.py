@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from accounts.console.access import AdminRequest, add_store_error, admin_only, attempt, found, page
+from accounts.console.access import StaffRequest, add_store_error, attempt, found, must_hold, needs, page
 from accounts.console.paging import page_after, words_of
-from accounts.models import Address, Domain
+from accounts.roles import Permission
 from accounts.services import create_address, delete_address, update_address
 from accounts.services.addresses import targets_of
 from mailservers.store.engine import store
@@ -46,9 +46,9 @@ class NewAddressForm(TargetsForm):
     field_order = ("address", "targets")
 
 
-@admin_only
-def address_list(request: AdminRequest) -> HttpResponse:
-    rows = Address.objects.prefetch_related("targets__user")
+@needs(Permission.ADDRESSES)
+def address_list(request: StaffRequest) -> HttpResponse:
+    rows = request.scope.addresses().prefetch_related("targets__user")
     words = words_of(request, "q")
     for word in words.split()[:5]:
         matching = Q(address__icontains=word) | Q(targets__remote__icontains=word)
@@ -56,25 +56,26 @@ def address_list(request: AdminRequest) -> HttpResponse:
     return page(request, "addresses.html", "addresses", {"page": page_after(request, rows, "address"), "q": words})
 
 
-@admin_only
-def address_new(request: AdminRequest) -> HttpResponse:
+@needs(Permission.CHANGE_ADDRESSES)
+def address_new(request: StaffRequest) -> HttpResponse:
     form = NewAddressForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
+            must_hold(request.scope, form.cleaned_data["address"], "address")
             store.call_sync(create_address, form.cleaned_data["address"], form.addresses(), actor=request.user.login)
         except StoreError as error:
             add_store_error(form, error)
         else:
             messages.success(request, f"{form.cleaned_data['address']} is here.")
             return redirect("console:addresses")
-    domains = list(Domain.objects.order_by("name").values_list("name", flat=True)[:200])
+    domains = list(request.scope.domains().order_by("name").values_list("name", flat=True)[:200])
     context = {"form": form, "domains": domains}
     return page(request, "address_new.html", "addresses", context, 422 if form.errors else 200)
 
 
-@admin_only
-def address(request: AdminRequest, address_id: int) -> HttpResponse:
-    row = found(Address.objects.all(), pk=address_id)
+@needs(Permission.CHANGE_ADDRESSES)
+def address(request: StaffRequest, address_id: int) -> HttpResponse:
+    row = found(request.scope.addresses(), pk=address_id)
     targets = targets_of(row)
     form = TargetsForm(request.POST or None, initial={"targets": "\n".join(targets)})
     if request.method == "POST" and form.is_valid():
@@ -89,10 +90,10 @@ def address(request: AdminRequest, address_id: int) -> HttpResponse:
     return page(request, "address.html", "addresses", context, 422 if form.errors else 200)
 
 
-@admin_only
+@needs(Permission.CHANGE_ADDRESSES)
 @require_POST
-def address_delete(request: AdminRequest, address_id: int) -> HttpResponse:
-    row = found(Address.objects.all(), pk=address_id)
+def address_delete(request: StaffRequest, address_id: int) -> HttpResponse:
+    row = found(request.scope.addresses(), pk=address_id)
     done = attempt(
         request,
         lambda: store.call_sync(delete_address, address_id, actor=request.user.login),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.db.models import Q
 from django.http import HttpResponse
 
-from accounts.console.access import AdminRequest, admin_only, page
+from accounts.console.access import StaffRequest, needs, page
 from accounts.console.paging import page_before, words_of
 from accounts.models import AuditEntry
+from accounts.roles import Permission
 
 SHOWN = 20  # items of a list
 ACTIONS = {
@@ -35,8 +36,8 @@ ACTIONS = {
 }
 
 
-@admin_only
-def audit(request: AdminRequest) -> HttpResponse:
+@needs(Permission.AUDIT)
+def audit(request: StaffRequest) -> HttpResponse:
     rows = AuditEntry.objects.all()
     words = words_of(request, "q")
     for word in words.split()[:5]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from django import forms
 from django.contrib import messages
 from django.db.models import Count
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from accounts import keys
-from accounts.console.access import AdminRequest, add_store_error, admin_only, attempt, found, page
+from accounts.console.access import StaffRequest, add_store_error, attempt, found, needs, page
 from accounts.console.paging import page_after
 from accounts.console.users import QuotaForm, fills, quota_initial
-from accounts.models import Domain
+from accounts.roles import Permission
 from accounts.services import create_domain, delete_domain, set_domain_active, set_domain_quota
 from accounts.services.dns_records import records_of
 from accounts.services.mta_sts import MODES_EXPLAINED, set_mta_sts_mode
@@ -38,14 +38,14 @@ class DomainForm(forms.Form):
     )
 
 
-@admin_only
-def domain_list(request: AdminRequest) -> HttpResponse:
-    rows = page_after(request, Domain.objects.annotate(**COUNTED), "name")
+@needs(Permission.DOMAINS)
+def domain_list(request: StaffRequest) -> HttpResponse:
+    rows = page_after(request, request.scope.domains().annotate(**COUNTED), "name")
     return page(request, "domains.html", "domains", {"page": rows})
 
 
-@admin_only
-def domain_new(request: AdminRequest) -> HttpResponse:
+@needs(Permission.OWN_DOMAINS)
+def domain_new(request: StaffRequest) -> HttpResponse:
     form = DomainForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -60,10 +60,12 @@ def domain_new(request: AdminRequest) -> HttpResponse:
     return page(request, "domain_new.html", "domains", {"form": form}, 422 if form.errors else 200)
 
 
-@admin_only
-def domain(request: AdminRequest, domain_id: int) -> HttpResponse:
-    row = found(Domain.objects.annotate(**COUNTED), pk=domain_id)
+@needs(Permission.DOMAINS)
+def domain(request: StaffRequest, domain_id: int) -> HttpResponse:
+    row = found(request.scope.domains().annotate(**COUNTED), pk=domain_id)
     form = QuotaForm(request.POST or None, initial=quota_initial(row))
+    if request.method == "POST" and not request.scope.may(Permission.CHANGE_DOMAINS):
+        raise Http404
     if request.method == "POST" and form.is_valid():
         try:
             octets, count = form.limits()
@@ -85,10 +87,10 @@ def domain(request: AdminRequest, domain_id: int) -> HttpResponse:
     return page(request, "domain.html", "domains", context, 422 if form.errors else 200)
 
 
-@admin_only
+@needs(Permission.CHANGE_DOMAINS)
 @require_POST
-def domain_mta_sts(request: AdminRequest, domain_id: int) -> HttpResponse:
-    row = found(Domain.objects.all(), pk=domain_id)
+def domain_mta_sts(request: StaffRequest, domain_id: int) -> HttpResponse:
+    row = found(request.scope.domains(), pk=domain_id)
     mode = request.POST.get("mode", "")
     attempt(
         request,
@@ -98,10 +100,10 @@ def domain_mta_sts(request: AdminRequest, domain_id: int) -> HttpResponse:
     return redirect("console:domain", domain_id)
 
 
-@admin_only
+@needs(Permission.CHANGE_DOMAINS)
 @require_POST
-def domain_active(request: AdminRequest, domain_id: int) -> HttpResponse:
-    row = found(Domain.objects.all(), pk=domain_id)
+def domain_active(request: StaffRequest, domain_id: int) -> HttpResponse:
+    row = found(request.scope.domains(), pk=domain_id)
     wanted = request.POST.get("active") == "1"
     attempt(
         request,
@@ -111,10 +113,10 @@ def domain_active(request: AdminRequest, domain_id: int) -> HttpResponse:
     return redirect("console:domain", domain_id)
 
 
-@admin_only
+@needs(Permission.OWN_DOMAINS)
 @require_POST
-def domain_delete(request: AdminRequest, domain_id: int) -> HttpResponse:
-    row = found(Domain.objects.all(), pk=domain_id)
+def domain_delete(request: StaffRequest, domain_id: int) -> HttpResponse:
+    row = found(request.scope.domains(), pk=domain_id)
     done = attempt(
         request,
         lambda: store.call_sync(delete_domain, domain_id, actor=request.user.login),

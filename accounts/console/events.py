@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.roles import Scope
 from mailservers.models import DeliveryEvent
 from mailservers.store.events import Step
 from mailservers.store.transaction import Event
@@ -135,13 +137,13 @@ class LogPage:
     newest: int
 
 
-def log_page(wanted: Filter, before: int = 0) -> LogPage:
+def log_page(scope: Scope, wanted: Filter, before: int = 0) -> LogPage:
     """Events before the id `before` (0: the newest). Bounded: at most LOOK_BACK events are looked through, so a page
     of a rare address may have few rows, or none, and still an older one."""
     newest = DeliveryEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     start = before or newest + 1
-    floor = max(0, start - LOOK_BACK - 1) if wanted != Filter() else 0
-    events = DeliveryEvent.objects.filter(pk__lt=start, pk__gt=floor)
+    floor = max(0, start - LOOK_BACK - 1) if wanted != Filter() or not scope.is_everything else 0
+    events = scope.events().filter(pk__lt=start, pk__gt=floor)
     if wanted.address:
         party = Q(sender__icontains=wanted.address) | Q(recipient__icontains=wanted.address)
         events = events.filter(party | Q(trace_id=wanted.address))
@@ -149,7 +151,7 @@ def log_page(wanted: Filter, before: int = 0) -> LogPage:
         events = events.filter(outcome=wanted.outcome)
     found = list(events.order_by("-pk")[: PAGE + 1])
     older = found[PAGE - 1].pk if len(found) > PAGE else (floor + 1 if floor else 0)
-    return LogPage([row(event) for event in found[:PAGE]], older, newest)
+    return LogPage([row(seen_by(scope, event)) for event in found[:PAGE]], older, newest)
 
 
 def events_after(last: int, limit: int) -> list[Event]:
@@ -161,9 +163,23 @@ def events_after(last: int, limit: int) -> list[Event]:
     ]
 
 
-def trace_rows(trace_id: str, limit: int = 500) -> list[Row]:
-    """All steps of a message, in order."""
-    return [row(event) for event in DeliveryEvent.objects.filter(trace_id=trace_id).order_by("pk")[:limit]]
+def trace_rows(scope: Scope, trace_id: str, limit: int = 500) -> list[Row]:
+    """All steps of a message that one may see, in order."""
+    events = scope.events().filter(trace_id=trace_id).order_by("pk")[:limit]
+    return [row(seen_by(scope, event)) for event in events]
+
+
+AnyEvent = TypeVar("AnyEvent", Event, DeliveryEvent)
+
+
+def seen_by(scope: Scope, event: AnyEvent) -> AnyEvent:
+    """Of a step with several recipients, those of other domains are not told, unless the sender is of one's own."""
+    if scope.sees(event.sender, "") or "," not in event.recipient:
+        return event
+    event = copy(event)
+    theirs = event.recipient.split(", ")
+    event.recipient = ", ".join(address for address in theirs if scope.sees("", address))
+    return event
 
 
 def first_of(rows: Iterable[Row], name: str) -> str:

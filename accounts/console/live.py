@@ -5,8 +5,9 @@ The browser sends {"type": "watch", "address": "…", "outcome": "…", "last": 
 {"type": "events", "events": [Row.as_json(), …], "dropped": n}, where `dropped` counts events left out because this
 viewer was too slow: at most BACKLOG wait for each. Nothing is sent before the first "watch".
 
-Only administrators: that is looked up again every RECHECK_S seconds, with the session itself, and the socket is closed
-with 4403 when it does not hold any more. The Origin is checked in config.asgi.
+Only who may follow messages, and only those of their domains: that is looked up again every RECHECK_S seconds, with
+the session itself, and the socket is closed with 4403 when it is not the same any more. The Origin is checked in
+config.asgi.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
-from accounts.console.events import Filter, events_after, row
-from accounts.models import Role, User
+from accounts.console.events import Filter, events_after, row, seen_by
+from accounts.models import User
+from accounts.roles import Permission, Scope
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
@@ -57,7 +59,7 @@ class LogConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         self._user_id = getattr(self.scope.get("user"), "pk", None)
         self._session_key = getattr(self.scope.get("session"), "session_key", None)
-        self._auth_hash = await self._current_hash()
+        self._auth_hash, self._scope = await self._current()
         if not self._auth_hash:
             await self.close(NOT_ALLOWED)
             return
@@ -111,7 +113,9 @@ class LogConsumer(AsyncWebsocketConsumer):
 
     def _take(self, event: Event) -> None:
         """Called by the hub on the event loop: never waits."""
-        if self._wanted is None or not self._wanted.admits(event):
+        if self._wanted is None or not self._wanted.admits(event) or self._scope is None:
+            return
+        if not self._scope.sees(event.sender, event.recipient):
             return
         if len(self._waiting) == BACKLOG:
             self._dropped += 1
@@ -126,7 +130,7 @@ class LogConsumer(AsyncWebsocketConsumer):
             while self._waiting and not self._is_catching_up:
                 events = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
                 dropped, self._dropped = self._dropped, 0
-                rows = [row(event).as_json() for event in events]
+                rows = [row(seen_by(self._scope, event)).as_json() for event in events if self._scope]
                 await self.send(json.dumps({"type": "events", "events": rows, "dropped": dropped}))
                 await asyncio.sleep(PAUSE_S)
 
@@ -136,24 +140,29 @@ class LogConsumer(AsyncWebsocketConsumer):
         while True:
             await asyncio.sleep(self.recheck_s)
             try:
-                current = await self._current_hash()
+                current, scope = await self._current()
             except StoreError:
                 continue  # the database is busy: look again soon
-            if not constant_time_compare(current, self._auth_hash):
+            if not constant_time_compare(current, self._auth_hash) or scope != self._scope:
                 await self.close(NOT_ALLOWED)
                 return
 
-    async def _current_hash(self) -> str:
-        """The session's authentication hash, or "" when this viewer may not look (any more)."""
+    async def _current(self) -> tuple[str, Scope | None]:
+        """The session's authentication hash and what may be seen; ("", None) when this viewer may not look any more."""
         if self._user_id is None or not self._session_key:
-            return ""
-        return await store.read(admin_hash, self._user_id, self._session_key)
+            return "", None
+        return await store.read(viewer, self._user_id, self._session_key)
 
 
-def admin_hash(user_id: int, session_key: str) -> str:
-    """Reads the database: "" unless the session lives and its user is an administrator who can sign in."""
+def viewer(user_id: int, session_key: str) -> tuple[str, Scope | None]:
+    """Reads the database: ("", None) unless the session lives and its user may follow messages."""
     session = import_module(settings.SESSION_ENGINE).SessionStore()
-    if not session.exists(session_key):
-        return ""
-    user = User.objects.filter(pk=user_id, role=Role.ADMIN, is_active=True, domain__is_active=True).first()
-    return user.get_session_auth_hash() if user is not None else ""
+    user = User.objects.filter(pk=user_id).select_related("domain").first()
+    if user is None or not session.exists(session_key):
+        return "", None
+    scope = Scope(user)
+    if not scope.may(Permission.TRACE):
+        return "", None
+    if not scope.is_everything:
+        _ = scope.domain_names  # read here, not on the event loop
+    return user.get_session_auth_hash(), scope

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from django.http import Http404, HttpResponse
 
-from accounts.console.access import AdminRequest, admin_only, page
+from accounts.console.access import StaffRequest, needs, page
 from accounts.console.events import OUTCOMES, Filter, first_of, log_page, trace_rows
 from accounts.console.paging import number, query, words_of
-from mailservers.models import QueuedRecipient
+from accounts.roles import Permission
 from mailservers.outbound.leases import WAITING_STATES
 
 
-@admin_only
-def log(request: AdminRequest) -> HttpResponse:
+@needs(Permission.TRACE)
+def log(request: StaffRequest) -> HttpResponse:
     wanted = Filter.of(words_of(request, "address"), request.GET.get("outcome", ""))
     before = number(request.GET.get("before", ""))
-    shown = log_page(wanted, before)
+    shown = log_page(request.scope, wanted, before)
     context = {
         "log": shown,
         "wanted": wanted,
@@ -27,12 +27,12 @@ def log(request: AdminRequest) -> HttpResponse:
     return page(request, "log.html", "log", context)
 
 
-@admin_only
-def trace(request: AdminRequest, trace_id: str) -> HttpResponse:
-    rows = trace_rows(trace_id) if trace_id.isalnum() else []
+@needs(Permission.TRACE)
+def trace(request: StaffRequest, trace_id: str) -> HttpResponse:
+    rows = trace_rows(request.scope, trace_id) if trace_id.isalnum() else []
     if not rows:
         raise Http404
-    waiting = QueuedRecipient.objects.filter(queued__trace_id=trace_id, state__in=WAITING_STATES)
+    waiting = request.scope.queued().filter(queued__trace_id=trace_id, state__in=WAITING_STATES)
     context = {
         "rows": rows,
         "trace_id": trace_id,

@@ -8,10 +8,10 @@ from django.db.models import Count, Sum
 from django.http import HttpResponse
 from django.utils import timezone
 
-from accounts.console.access import AdminRequest, admin_only, page
+from accounts.console.access import StaffRequest, needs, page
 from accounts.console.events import Filter, log_page
-from accounts.models import Address, Domain, User
-from mailservers.models import DeliveryEvent, Mailbox
+from accounts.roles import Permission
+from mailservers.models import Mailbox
 from mailservers.outbound.queue import queue_totals
 from mailservers.store.events import Step
 
@@ -26,20 +26,21 @@ LAST_HOUR = (
 )
 
 
-@admin_only
-def overview(request: AdminRequest) -> HttpResponse:
+@needs(Permission.OVERVIEW)
+def overview(request: StaffRequest) -> HttpResponse:
     since = timezone.now() - timedelta(hours=1)
-    steps = dict(DeliveryEvent.objects.filter(at__gte=since).values_list("step").annotate(n=Count("id")))
-    stored = Mailbox.objects.aggregate(message_count=Sum("messages"), size=Sum("size"))
+    scope = request.scope
+    steps = dict(scope.events().filter(at__gte=since).values_list("step").annotate(n=Count("id")))
+    stored = Mailbox.objects.filter(owner__in=scope.users()).aggregate(message_count=Sum("messages"), size=Sum("size"))
     context = {
-        "users": User.objects.count(),
-        "users_off": User.objects.filter(is_active=False).count(),
-        "domains": Domain.objects.count(),
-        "addresses": Address.objects.count(),
+        "users": scope.users().count(),
+        "users_off": scope.users().filter(is_active=False).count(),
+        "domains": scope.domains().count(),
+        "addresses": scope.addresses().count(),
         "message_count": stored["message_count"] or 0,
         "size": stored["size"] or 0,
-        "queue": queue_totals(),
+        "queue": queue_totals(scope.queued()),
         "last_hour": [(words, steps.get(step, 0)) for step, words in LAST_HOUR],
-        "events": log_page(Filter()).rows[:SHOWN_EVENTS],
+        "events": log_page(scope, Filter()).rows[:SHOWN_EVENTS],
     }
     return page(request, "overview.html", "overview", context)

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts.console.access import AdminRequest, admin_only, page
+from accounts.console.access import StaffRequest, needs, page
 from accounts.console.paging import PAGE, number, query, words_of
+from accounts.roles import Permission
 from accounts.services import queue as services
 from accounts.services.queue import MAX_IDS, Act
 from mailservers.models import RecipientState
@@ -73,17 +74,17 @@ def filter_of(request: HttpRequest) -> QueueFilter:
     )
 
 
-@admin_only
-def queue(request: AdminRequest) -> HttpResponse:
+@needs(Permission.QUEUE)
+def queue(request: StaffRequest) -> HttpResponse:
     wanted = filter_of(request)
     before = number(request.GET.get("before", "")) or None
-    rows = list_queue(wanted, before=before, limit=PAGE + 1)
+    rows = list_queue(wanted, before=before, limit=PAGE + 1, among=request.scope.queued())
     context = {
         "rows": rows[:PAGE],
         "next_query": query(request, before=str(rows[PAGE - 1].id)) if len(rows) > PAGE else "",
         "first_query": query(request, before=""),
         "is_first": before is None,
-        "totals": queue_totals(),
+        "totals": queue_totals(request.scope.queued()),
         "wanted": wanted,
         "is_filtered": wanted != QueueFilter(),
         "states": STATES,
@@ -94,9 +95,9 @@ def queue(request: AdminRequest) -> HttpResponse:
     return page(request, "queue.html", "queue", context)
 
 
-@admin_only
+@needs(Permission.CHANGE_QUEUE)
 @require_POST
-def queue_act(request: AdminRequest) -> HttpResponse:
+def queue_act(request: StaffRequest) -> HttpResponse:
     """POST `act` and `id`s of recipients, or `one` ("retry:7", a row's own button), with `target` to reroute; back to
     the page of the queue it came from."""
     name, _, one = request.POST.get("one", "").partition(":")
@@ -106,12 +107,15 @@ def queue_act(request: AdminRequest) -> HttpResponse:
     if not ids or act is None:
         messages.error(request, "Choose some recipients first.")
         return _back(request)
+    ids = list(request.scope.queued().filter(pk__in=ids).values_list("pk", flat=True))
     target = request.POST.get("target", "").strip()
+    if act is Act.REROUTE and not request.scope.may(Permission.ROUTES):
+        raise Http404
     _say(request, act, lambda: store.call_sync(services.act, act, ids, actor=request.user.login, target=target))
     return _back(request)
 
 
-def _say(request: AdminRequest, act: Act, carry_out: Callable[[], Acted]) -> None:
+def _say(request: StaffRequest, act: Act, carry_out: Callable[[], Acted]) -> None:
     try:
         acted = carry_out()
     except StoreError as error:
@@ -134,6 +138,6 @@ def told(act: Act, acted: Acted) -> Sequence[tuple[int, str]]:
     return words or [(messages.INFO, "Nothing to do: it has left the queue, or is in that state already.")]
 
 
-def _back(request: AdminRequest) -> HttpResponse:
+def _back(request: StaffRequest) -> HttpResponse:
     here, start = request.POST.get("here", ""), reverse("console:queue")
     return redirect(here if here == start or here.startswith(f"{start}?") else start)

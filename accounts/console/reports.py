@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpResponse
 from django.utils import timezone
 
-from accounts.console.access import AdminRequest, admin_only, found, page
+from accounts.console.access import StaffRequest, found, needs, page
 from accounts.console.paging import page_before
 from accounts.models import Domain
+from accounts.roles import Permission, Scope
 from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii
 from mailservers.formats.reports import DMARC, TLS
 from mailservers.models import ReceivedReport, ReceivedReportRow
@@ -20,27 +21,32 @@ DAYS = 30
 MAX_SOURCES = 100
 
 
-@admin_only
-def report_list(request: AdminRequest) -> HttpResponse:
+@needs(Permission.REPORTS)
+def report_list(request: StaffRequest) -> HttpResponse:
     since = timezone.now() - timedelta(days=DAYS)
-    rows = ReceivedReport.objects.all()
+    rows = _in_scope(request.scope)
     sums = rows.filter(received_at__gte=since).exclude(kind="").values("domain", "kind")
     counted = sums.annotate(reports=Count("pk"), good_sum=Sum("good"), bad_sum=Sum("bad")).order_by("domain", "kind")
     context = {
         "days": DAYS,
         "sums": [_with_share(dict(row)) for row in counted],
-        "sources": _sources(since),
+        "sources": _sources(rows, since),
         "page": page_before(request, rows),
-        "records_of": Domain.objects.filter(is_active=True).order_by("pk").first(),
+        "records_of": request.scope.domains().filter(is_active=True).order_by("pk").first(),
     }
     return page(request, "reports.html", "reports", context)
 
 
-@admin_only
-def report(request: AdminRequest, report_id: int) -> HttpResponse:
-    row = found(ReceivedReport.objects.all(), pk=report_id)
+@needs(Permission.REPORTS)
+def report(request: StaffRequest, report_id: int) -> HttpResponse:
+    row = found(_in_scope(request.scope), pk=report_id)
     lines = row.rows.order_by("is_good", "-count", "pk")[:500]
     return page(request, "report.html", "reports", {"report": row, "lines": lines, "is_tls": row.kind == TLS})
+
+
+def _in_scope(scope: Scope) -> QuerySet[ReceivedReport]:
+    rows = ReceivedReport.objects.all()
+    return rows if scope.is_everything else rows.filter(domain__in=scope.domain_names)
 
 
 def _with_share(row: dict[str, Any]) -> dict[str, Any]:
@@ -60,9 +66,9 @@ def _our_domains() -> set[str]:
     return names
 
 
-def _sources(since: Any) -> list[dict[str, Any]]:
+def _sources(reports: QuerySet[ReceivedReport], since: Any) -> list[dict[str, Any]]:
     """Who sends as our domains, and is not vouched for: where to look first."""
-    lines = ReceivedReportRow.objects.filter(report__kind=DMARC, report__received_at__gte=since)
+    lines = ReceivedReportRow.objects.filter(report__in=reports.filter(kind=DMARC, received_at__gte=since))
     counted = (
         lines.values("source", "report__domain")
         .annotate(

@@ -9,11 +9,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from accounts.console.access import AdminRequest, add_store_error, admin_only, attempt, page
+from accounts.console.access import StaffRequest, add_store_error, attempt, found, needs, page
 from accounts.console.paging import number, page_before, words_of
-from accounts.models import Domain
+from accounts.roles import Permission, Scope
 from accounts.services import list_sender, unlist_sender
-from mailservers.models import SenderRule
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 
@@ -39,35 +38,35 @@ class SenderForm(forms.Form):
     )
     domain = forms.ChoiceField(label="For", widget=forms.Select(attrs={"class": "input"}))
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, scope: Scope, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        domains = [(str(pk), name) for pk, name in Domain.objects.order_by("name").values_list("pk", "name")]
+        domains = [(str(pk), name) for pk, name in scope.domains().order_by("name").values_list("pk", "name")]
         field = self.fields["domain"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [EVERYBODY, *domains]
+        field.choices = [EVERYBODY, *domains] if scope.is_everything else domains
 
 
-@admin_only
-def sender_list(request: AdminRequest) -> HttpResponse:
+@needs(Permission.SENDERS)
+def sender_list(request: StaffRequest) -> HttpResponse:
     """All lists that are not one user's own, the newest rule first; POST adds a rule."""
     words, domain_id = words_of(request, "q"), number(request.GET.get("domain", "")) or None
-    form = SenderForm(request.POST or None, initial={"domain": domain_id or 0})
+    form = SenderForm(request.scope, request.POST or None, initial={"domain": domain_id or 0})
     if request.method == "POST" and form.is_valid() and _add(request, form):
         return redirect(request.get_full_path())
-    rows = SenderRule.objects.filter(user__isnull=True).select_related("domain")
+    rows = request.scope.sender_rules().select_related("domain")
     rows = rows.filter(domain_id=domain_id) if domain_id else rows
     rows = rows.filter(pattern__icontains=words.lower()) if words else rows
     context = {
         "page": page_before(request, rows),
         "form": form,
         "q": words,
-        "chosen": Domain.objects.filter(pk=domain_id).first() if domain_id else None,
+        "chosen": request.scope.domains().filter(pk=domain_id).first() if domain_id else None,
         "here": request.get_full_path(),
     }
     return page(request, "senders.html", "senders", context, 422 if form.errors else 200)
 
 
-def _add(request: AdminRequest, form: SenderForm) -> bool:
+def _add(request: StaffRequest, form: SenderForm) -> bool:
     is_block = form.cleaned_data["kind"] == "block"
     domain_id = number(form.cleaned_data["domain"]) or None
     try:
@@ -81,10 +80,11 @@ def _add(request: AdminRequest, form: SenderForm) -> bool:
     return True
 
 
-@admin_only
+@needs(Permission.SENDERS)
 @require_POST
-def sender_forget(request: AdminRequest) -> HttpResponse:
+def sender_forget(request: StaffRequest) -> HttpResponse:
     pattern, domain_id = request.POST.get("pattern", ""), number(request.POST.get("domain", "")) or None
+    found(request.scope.sender_rules(), pattern=pattern, domain_id=domain_id)
     attempt(
         request,
         lambda: store.call_sync(unlist_sender, pattern, domain_id=domain_id, actor=request.user.login),

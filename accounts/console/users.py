@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from accounts.console.access import AdminRequest, add_store_error, admin_only, attempt, found, page
+from accounts.console.access import StaffRequest, add_store_error, attempt, found, must_hold, needs, page
 from accounts.console.paging import page_after, words_of
-from accounts.models import Address, Domain, Role, User
+from accounts.models import Domain, Role, User
+from accounts.roles import Permission, Scope
 from accounts.services import (
     create_user,
     generate_password,
@@ -86,14 +89,39 @@ def quota_initial(row: User | Domain) -> dict[str, str]:
     return {"quota": names.quota_field(row.quota_octets), "quota_messages": str(row.quota_messages or "")}
 
 
+ROLES = {
+    Role.USER: "User: mail only",
+    Role.SUPPORT: "Support: follows messages of some domains, reads none",
+    Role.DOMAIN_ADMIN: "Domain administrator: looks after some domains",
+    Role.ADMIN: "Owner: everything",
+}
+
+
 class UserForm(QuotaForm):
     name = forms.CharField(label="Name", required=False, max_length=200, widget=_text(autocomplete="off"))
-    role = forms.ChoiceField(
-        label="Role",
-        choices=((Role.USER, "User: mail only"), (Role.ADMIN, "Administrator: mail and this console")),
-        widget=forms.Select(attrs={"class": "input"}),
+    role = forms.ChoiceField(label="Role", choices=(), widget=forms.Select(attrs={"class": "input"}))
+    scope = forms.MultipleChoiceField(
+        label="Looks after",
+        required=False,
+        help_text="For a domain administrator or support: these domains. An owner looks after everything.",
+        widget=forms.CheckboxSelectMultiple,
     )
-    field_order: tuple[str, ...] = ("name", "role", "quota", "quota_messages")
+    field_order: tuple[str, ...] = ("name", "role", "scope", "quota", "quota_messages")
+
+    def __init__(self, scope: Scope, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        role, domains = self.fields["role"], self.fields["scope"]
+        assert isinstance(role, forms.ChoiceField) and isinstance(domains, forms.ChoiceField)
+        role.choices = [(role, ROLES[role]) for role in scope.roles()]
+        if len(role.choices) == 1:
+            del self.fields["scope"]  # nothing to choose from
+        else:
+            domains.choices = [
+                (str(pk), name) for pk, name in scope.domains().order_by("name").values_list("pk", "name")
+            ]
+
+    def domain_ids(self) -> list[int]:
+        return [int(pk) for pk in self.cleaned_data.get("scope", ())]
 
 
 class UserSettingsForm(UserForm):
@@ -116,12 +144,12 @@ class NewUserForm(PasswordForm, UserForm):
         help_text="The address is also the login.",
         widget=_text(inputmode="email", autocapitalize="none", spellcheck="false", autocomplete="off"),
     )
-    field_order = ("login", "name", "password", "role", "quota", "quota_messages")
+    field_order = ("login", "name", "password", "role", "scope", "quota", "quota_messages")
 
 
-@admin_only
-def user_list(request: AdminRequest) -> HttpResponse:
-    rows = User.objects.annotate(used=F("usage__octets"))
+@needs(Permission.USERS)
+def user_list(request: StaffRequest) -> HttpResponse:
+    rows = request.scope.users().annotate(used=F("usage__octets"))
     words = words_of(request, "q")
     for word in words.split()[:5]:
         rows = rows.filter(Q(login__icontains=word) | Q(name__icontains=word))
@@ -129,12 +157,13 @@ def user_list(request: AdminRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@admin_only
-def user_new(request: AdminRequest) -> HttpResponse:
-    form = NewUserForm(request.POST or None, initial={"role": Role.USER, "login": _login_start(request)})
+@needs(Permission.CHANGE_USERS)
+def user_new(request: StaffRequest) -> HttpResponse:
+    form = NewUserForm(request.scope, request.POST or None, initial={"role": Role.USER, "login": _login_start(request)})
     if request.method == "POST" and form.is_valid():
         try:
             made, password_hash = form.new_password()
+            must_hold(request.scope, form.cleaned_data["login"], "login")
             login = names.own_address(form.cleaned_data["login"])[0]
             octets, count = form.limits()
             store.call_sync(
@@ -144,6 +173,7 @@ def user_new(request: AdminRequest) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 password_hash=password_hash,
                 role=form.cleaned_data["role"],
+                scope=form.domain_ids(),
                 quota_octets=octets,
                 quota_messages=count,
             )
@@ -152,26 +182,29 @@ def user_new(request: AdminRequest) -> HttpResponse:
         else:
             created = User.objects.get(login=login)
             return _secret(request, created, f"{login} is here", "Password", made)
-    domains = list(Domain.objects.order_by("name").values_list("name", flat=True)[:200])
+    domains = list(request.scope.domains().order_by("name").values_list("name", flat=True)[:200])
     return page(request, "user_new.html", "users", {"form": form, "domains": domains}, 422 if form.errors else 200)
 
 
-def _login_start(request: AdminRequest) -> str:
+def _login_start(request: StaffRequest) -> str:
     """From a domain's page: "@" and the domain, to be completed."""
     name = request.GET.get("domain", "")
-    return f"@{name}" if Domain.objects.filter(name=name).exists() else ""
+    return f"@{name}" if request.scope.domains().filter(name=name).exists() else ""
 
 
-@admin_only
-def user(request: AdminRequest, user_id: int) -> HttpResponse:
-    row = found(User.objects.select_related("domain"), pk=user_id)
-    form = UserSettingsForm(request.POST or None, initial=_settings_of(row))
+@needs(Permission.USERS)
+def user(request: StaffRequest, user_id: int) -> HttpResponse:
+    row = found(request.scope.users().select_related("domain"), pk=user_id)
+    form = UserSettingsForm(request.scope, request.POST or None, initial=_settings_of(row))
+    if request.method == "POST":
+        found(_changeable(request), pk=user_id)
     if request.method == "POST" and form.is_valid():
         try:
             octets, count = form.limits()
             changes = {
                 "name": form.cleaned_data["name"],
                 "role": form.cleaned_data["role"],
+                "scope": form.domain_ids() if "scope" in form.fields else None,
                 "quota_octets": octets,
                 "quota_messages": count,
                 "stores_sent": form.cleaned_data["stores_sent"],
@@ -189,10 +222,17 @@ def user(request: AdminRequest, user_id: int) -> HttpResponse:
     return _user_page(request, row, form, PasswordForm(), 422 if form.errors else 200)
 
 
+def _changeable(request: StaffRequest) -> QuerySet[User]:
+    """Those that this person may change: none without the permission."""
+    rows = request.scope.changeable_users()
+    return rows if request.scope.may(Permission.CHANGE_USERS) else rows.none()
+
+
 def _settings_of(row: User) -> dict[str, object]:
     return {
         "name": row.name,
         "role": row.role,
+        "scope": [str(pk) for pk in row.scope.values_list("pk", flat=True)],
         "stores_sent": row.stores_sent,
         "tags_to_folders": row.tags_to_folders,
         **quota_initial(row),
@@ -206,22 +246,30 @@ def fills(held: Allowance) -> int | None:
 
 
 def _user_page(
-    request: AdminRequest, row: User, form: UserForm, password_form: PasswordForm, status: int = 200
+    request: StaffRequest, row: User, form: UserForm, password_form: PasswordForm, status: int = 200
 ) -> HttpResponse:
     room = room_of(row.pk)
     boxes = Mailbox.objects.filter(owner=row).count()
-    addresses = Address.objects.filter(targets__user=row).order_by("address")
-    context = {"row": row, "form": form, "password_form": password_form, "addresses": addresses, "boxes": boxes}
+    addresses = request.scope.addresses().filter(targets__user=row).order_by("address")
+    changes = _changeable(request).filter(pk=row.pk).exists()
+    context = {
+        "row": row,
+        "changes": changes,
+        "form": form,
+        "password_form": password_form,
+        "addresses": addresses,
+        "boxes": boxes,
+    }
     if room is not None:
         context |= {"message_count": room.own.messages, "size": room.own.octets, "fills": fills(room.own)}
     return page(request, "user.html", "users", context, status)
 
 
 @sensitive_post_parameters()
-@admin_only
+@needs(Permission.CHANGE_USERS)
 @require_POST
-def user_password(request: AdminRequest, user_id: int) -> HttpResponse:
-    row = found(User.objects.select_related("domain"), pk=user_id)
+def user_password(request: StaffRequest, user_id: int) -> HttpResponse:
+    row = found(_changeable(request).select_related("domain"), pk=user_id)
     form = PasswordForm(request.POST)
     if form.is_valid():
         try:
@@ -234,13 +282,13 @@ def user_password(request: AdminRequest, user_id: int) -> HttpResponse:
             if row.pk == request.user.pk:
                 update_session_auth_hash(request, row)
             return _secret(request, row, f"{row.login} has a new password", "Password", made)
-    return _user_page(request, row, UserSettingsForm(initial=_settings_of(row)), form, 422)
+    return _user_page(request, row, UserSettingsForm(request.scope, initial=_settings_of(row)), form, 422)
 
 
-@admin_only
+@needs(Permission.CHANGE_USERS)
 @require_POST
-def user_link(request: AdminRequest, user_id: int) -> HttpResponse:
-    row = found(User.objects.all(), pk=user_id)
+def user_link(request: StaffRequest, user_id: int) -> HttpResponse:
+    row = found(_changeable(request), pk=user_id)
     try:
         store.call_sync(note_sign_in_link, user_id, actor=request.user.login)
     except StoreError as error:
@@ -252,7 +300,7 @@ def user_link(request: AdminRequest, user_id: int) -> HttpResponse:
     return _secret(request, row, f"A sign-in link for {row.login}", "Link", link, note)
 
 
-def _secret(request: AdminRequest, row: User, title: str, label: str, secret: str, note: str = "") -> HttpResponse:
+def _secret(request: StaffRequest, row: User, title: str, label: str, secret: str, note: str = "") -> HttpResponse:
     """Shown in the answer itself and never again: it is kept nowhere."""
     context = {
         "row": row,
@@ -265,10 +313,10 @@ def _secret(request: AdminRequest, row: User, title: str, label: str, secret: st
     return page(request, "secret.html", "users", context)
 
 
-@admin_only
+@needs(Permission.CHANGE_USERS)
 @require_POST
-def user_active(request: AdminRequest, user_id: int) -> HttpResponse:
-    row = found(User.objects.all(), pk=user_id)
+def user_active(request: StaffRequest, user_id: int) -> HttpResponse:
+    row = found(_changeable(request), pk=user_id)
     wanted = request.POST.get("active") == "1"
     attempt(
         request,
@@ -278,9 +326,9 @@ def user_active(request: AdminRequest, user_id: int) -> HttpResponse:
     return redirect("console:user", user_id)
 
 
-@admin_only
+@needs(Permission.CHANGE_USERS)
 @require_POST
-def user_delete(request: AdminRequest, user_id: int) -> HttpResponse:
-    row = found(User.objects.all(), pk=user_id)
+def user_delete(request: StaffRequest, user_id: int) -> HttpResponse:
+    row = found(_changeable(request), pk=user_id)
     done = attempt(request, lambda: remove_user(user_id, actor=request.user.login), f"{row.login} was deleted.")
     return redirect("console:users") if done else redirect("console:user", user_id)

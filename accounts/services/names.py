@@ -89,11 +89,13 @@ def display_name(text: str) -> str:
 
 
 def role(text: str) -> Role:
-    """ "admin" or "user"; empty is "user"."""
+    """ "admin", "domain-admin", "support" or "user"; empty is "user"."""
     try:
         return Role(text.strip().lower() or Role.USER)
     except ValueError:
-        raise InvalidValue(f"“{_shown(text)}” is not a role: write admin or user.", "role") from None
+        raise InvalidValue(
+            f"“{_shown(text)}” is not a role: write admin, domain-admin, support or user.", "role"
+        ) from None
 
 
 def quota(text: str) -> int:

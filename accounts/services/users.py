@@ -5,6 +5,8 @@ An installation always keeps one administrator who can sign in (`must_leave_an_a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib.auth.hashers import make_password
 from django.db.models import F
 
@@ -12,7 +14,7 @@ from accounts.auth.door import save_scram_keys
 from accounts.auth.scram import Keys
 from accounts.models import Address, Domain, OneTimeLink, Role, ScramKeys, User
 from accounts.services import audit, names
-from accounts.services.errors import AlreadyExists, NotAllowed, NotFound
+from accounts.services.errors import AlreadyExists, InvalidValue, NotAllowed, NotFound
 from mailservers.delivery import routing
 from mailservers.store.mailboxes import create_standard_mailboxes
 from mailservers.store.transaction import Transaction
@@ -26,6 +28,7 @@ def create_user(
     name: str = "",
     password_hash: str | None = None,
     role: str = Role.USER,
+    scope: Sequence[int] = (),
     quota_octets: int = 0,
     quota_messages: int = 0,
     scram_keys: Keys | None = None,
@@ -46,6 +49,7 @@ def create_user(
         quota_octets=names.checked_quota(quota_octets),
         quota_messages=names.checked_message_quota(quota_messages),
     )
+    user.scope.set(_scope(role, scope))
     if scram_keys is not None:
         save_scram_keys(user.pk, None, scram_keys)
     create_standard_mailboxes(tx, [user.pk])
@@ -62,6 +66,7 @@ def update_user(
     role: str,
     quota_octets: int,
     quota_messages: int = 0,
+    scope: Sequence[int] | None = None,
     stores_sent: bool | None = None,
     tags_to_folders: bool | None = None,
     actor: str,
@@ -82,6 +87,12 @@ def update_user(
         if value is not None
     }
     changed = {field: [getattr(user, field), value] for field, value in new.items() if getattr(user, field) != value}
+    before = sorted(user.scope.values_list("name", flat=True))
+    if scope is not None or "role" in changed:
+        user.scope.set(_scope(role, scope or ()))
+    after = sorted(user.scope.values_list("name", flat=True))
+    if after != before:
+        changed["scope"] = [", ".join(before), ", ".join(after)]
     if not changed:
         return
     if "role" in changed and user.login == actor:
@@ -93,6 +104,17 @@ def update_user(
         must_leave_an_admin()
     audit.record(actor, "user.update", user.login, **changed)
     tx.after_commit.append(routing.forget)  # it knows who has a quota, and where tags lead
+
+
+def _scope(role: str, domain_ids: Sequence[int]) -> Sequence[int]:
+    """Only the roles between user and owner have one. Raises `InvalidValue`, `NotFound`."""
+    if role not in (Role.DOMAIN_ADMIN, Role.SUPPORT):
+        return ()
+    if not domain_ids:
+        raise InvalidValue("Choose the domains that this person looks after.", "scope")
+    if Domain.objects.filter(pk__in=domain_ids).count() != len(set(domain_ids)):
+        raise NotFound("One of these domains is not here any more.", "scope")
+    return domain_ids
 
 
 def set_password(

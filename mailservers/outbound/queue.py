@@ -16,6 +16,7 @@ from mailservers.models import QueuedRecipient, RecipientState
 from mailservers.outbound.leases import WAITING_STATES
 
 PAGE = 50
+Rows = QuerySet[QueuedRecipient]
 SCHEDULED = "scheduled"  # a state for filters: waits for the time its sender asked for
 
 
@@ -60,11 +61,9 @@ class QueueFilter:
     older_s: int = 0
     text: str = ""
 
-    def rows(self) -> QuerySet[QueuedRecipient]:
+    def rows(self, among: Rows) -> Rows:
         now = timezone.now()
-        rows = QueuedRecipient.objects.filter(
-            state__in=[self.state] if self.state in WAITING_STATES else WAITING_STATES
-        )
+        rows = among.filter(state__in=[self.state] if self.state in WAITING_STATES else WAITING_STATES)
         if self.state == SCHEDULED:
             rows = rows.filter(state=RecipientState.QUEUED, attempts=0, next_attempt__gt=now)
         if self.domain:
@@ -95,9 +94,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def list_queue(wanted: QueueFilter | None = None, *, before: int | None = None, limit: int = PAGE) -> list[QueueRow]:
-    """A page of what waits, the newest first. `before`: the last page's last id."""
-    rows = (wanted or QueueFilter()).rows()
+def list_queue(
+    wanted: QueueFilter | None = None, *, before: int | None = None, limit: int = PAGE, among: Rows | None = None
+) -> list[QueueRow]:
+    """A page of what waits, the newest first. `before`: the last page's last id. `among`: what one may see."""
+    rows = (wanted or QueueFilter()).rows(QueuedRecipient.objects.all() if among is None else among)
     if before is not None:
         rows = rows.filter(id__lt=before)
     now = timezone.now()
@@ -108,8 +109,8 @@ def list_queue(wanted: QueueFilter | None = None, *, before: int | None = None, 
     return page
 
 
-def queue_totals() -> QueueTotals:
-    rows = QueuedRecipient.objects.filter(state__in=WAITING_STATES)
+def queue_totals(among: Rows | None = None) -> QueueTotals:
+    rows = (QueuedRecipient.objects.all() if among is None else among).filter(state__in=WAITING_STATES)
     counts = dict(rows.values_list("state").annotate(n=Count("id")).values_list("state", "n"))
     oldest = rows.aggregate(oldest=Min("queued__created_at"))["oldest"]
     return QueueTotals(

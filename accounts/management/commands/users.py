@@ -14,7 +14,7 @@ from django.core.management.base import CommandParser
 
 from accounts.auth.app_secrets import SCOPES
 from accounts.auth.scram import Keys
-from accounts.management.accounts_command import AccountsCommand, count, find_user
+from accounts.management.accounts_command import AccountsCommand, count, find_domain, find_user
 from accounts.management.user_file import UnreadableFile, read_users
 from accounts.models import Credential, Role, User
 from accounts.services import (
@@ -62,7 +62,9 @@ class Command(AccountsCommand):
         one = actions.add_parser("add", help="one user; the password is made and printed unless given")
         one.add_argument("login", metavar="LOGIN", help="the e-mail address")
         one.add_argument("--name", default="", help="the person's name")
-        one.add_argument("--admin", action="store_true", help="may use the console")
+        one.add_argument("--admin", action="store_true", help="an owner: may do everything in the console")
+        one.add_argument("--role", choices=Role.values, default=Role.USER.value, help="user if left out")
+        one.add_argument("--for", nargs="+", default=[], dest="domains", metavar="DOMAIN", help="what the role is for")
         one.add_argument("--quota", default="", help="500M, 2G; no limit if left out")
         one.add_argument("--quota-messages", default="", metavar="N", help="how many messages; no limit if left out")
         self.password_argument(one)
@@ -78,6 +80,12 @@ class Command(AccountsCommand):
         one.add_argument("--quota", default="", help="500M, 2G")
         one.add_argument("--quota-messages", default="", metavar="N", help="how many messages")
         one.set_defaults(act=self.set_quota)
+
+        one = actions.add_parser("role", help="what a user may do in the console")
+        one.add_argument("login", metavar="LOGIN")
+        one.add_argument("role", choices=Role.values)
+        one.add_argument("--for", nargs="+", default=[], dest="domains", metavar="DOMAIN", help="what the role is for")
+        one.set_defaults(act=self.set_role)
 
         one = actions.add_parser("set", help="how a user's mail is treated; what is left out stays")
         one.add_argument("login", metavar="LOGIN")
@@ -177,8 +185,18 @@ class Command(AccountsCommand):
     # ------------------------------------------------------------ one
 
     def add_user(
-        self, login: str, name: str, admin: bool, quota: str, quota_messages: str, password_stdin: bool, **_: Any
+        self,
+        login: str,
+        name: str,
+        admin: bool,
+        role: str,
+        domains: list[str],
+        quota: str,
+        quota_messages: str,
+        password_stdin: bool,
+        **_: Any,
     ) -> None:
+        role = Role.ADMIN.value if admin else role
         octets, messages = names.quota(quota), names.message_quota(quota_messages)
         password, password_hash, scram_keys = self.read_password(password_stdin, login)
         store.call_sync(
@@ -188,11 +206,12 @@ class Command(AccountsCommand):
             name=name,
             password_hash=password_hash,
             scram_keys=scram_keys,
-            role=Role.ADMIN if admin else Role.USER,
+            role=role,
+            scope=[find_domain(domain).pk for domain in domains],
             quota_octets=octets,
             quota_messages=messages,
         )
-        self.stdout.write(f"Made {names.own_address(login)[0]}{' (administrator)' if admin else ''}.")
+        self.stdout.write(f"Made {names.own_address(login)[0]}{'' if role == Role.USER else f' ({Role(role).label})'}.")
         self.print_password(password)
 
     def set_quota(self, login: str, quota: str, quota_messages: str, **_: Any) -> None:
@@ -201,9 +220,22 @@ class Command(AccountsCommand):
         store.call_sync(set_user_quota, user.pk, octets, messages, actor=COMMAND_LINE)
         self.stdout.write(f"{user.login} may keep {names.format_limits(octets, messages)}.")
 
+    def set_role(self, login: str, role: str, domains: list[str], **_: Any) -> None:
+        user = find_user(login)
+        store.call_sync(
+            update_user,
+            user.pk,
+            name=user.name,
+            role=role,
+            scope=[find_domain(domain).pk for domain in domains],
+            quota_octets=user.quota_octets,
+            quota_messages=user.quota_messages,
+            actor=COMMAND_LINE,
+        )
+        self.stdout.write(f"{user.login} is now: {Role(role).label}.")
+
     def set_treatment(self, login: str, stores_sent: str | None, tags_to_folders: str | None, **_: Any) -> None:
         user = find_user(login)
-        chosen = {"stores_sent": stores_sent, "tags_to_folders": tags_to_folders}
         store.call_sync(
             update_user,
             user.pk,
@@ -212,7 +244,8 @@ class Command(AccountsCommand):
             quota_octets=user.quota_octets,
             quota_messages=user.quota_messages,
             actor=COMMAND_LINE,
-            **{field: value == "yes" for field, value in chosen.items() if value is not None},
+            stores_sent=_chosen(stores_sent),
+            tags_to_folders=_chosen(tags_to_folders),
         )
         self.stdout.write(f"{user.login} is saved.")
 
@@ -289,3 +322,7 @@ def site() -> str:
         return f"https://{settings.HOSTNAME}"
     port = settings.PORTS["web"]
     return f"http://{settings.BIND[0]}:{port}" if port else ""
+
+
+def _chosen(value: str | None) -> bool | None:
+    return None if value is None else value == "yes"
