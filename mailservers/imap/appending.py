@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from django.conf import settings
@@ -40,10 +41,21 @@ Prepared = tuple[NewMessage, int, tuple[str, ...], datetime | None]
 
 
 async def append_command(session: Session, request: AppendRequest) -> Reply:
-    """APPEND: one message or several (MULTIAPPEND), from literals or from parts (CATENATE)."""
+    """APPEND: one message or several (MULTIAPPEND), from literals or from parts (CATENATE).
+
+    The client's own mailbox is not looked up again for the next one: the store says so if it is that no more."""
+    known = session.append_target
+    if known is not None and known[0] == request.mailbox:
+        with suppress(NoSuchMailbox):
+            return await _append(session, request, known[1])
     target = await target_mailbox(session, request.mailbox)
+    session.append_target = (request.mailbox, target) if target.row.owner_id == session.user_id else None
+    return await _append(session, request, target)
+
+
+async def _append(session: Session, request: AppendRequest, target: Access) -> Reply:
     messages = [await _prepare(session, message, target) for message in request.messages]
-    placed = await store.call(append, Append(target.row.owner_id, target.row.id, messages))
+    placed = await store.call(append, Append(target.row.owner_id, target.row.id, messages, target.own_name))
     session.made(target.row.id, [place.uid for place in placed], len(placed))
     return Reply("APPEND completed", _appenduid(placed))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mailservers.formats.imap.fetch import FetchItem
     from mailservers.imap.metadata import MetadataWatch
     from mailservers.imap.notifying import Notifier
+    from mailservers.store.access import Access
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Session:
 
     __slots__ = (
         "_out",
+        "append_target",
         "bad_commands",
         "condstore",
         "delays_expunges",
@@ -105,6 +107,7 @@ class Session:
         self.delays_expunges = False  # even between commands
         self.new_items: tuple[FetchItem, ...] = ()  # fetched of new messages
         self.saved: array[int] | None = None  # UIDs of SEARCH RETURN (SAVE), for "$"
+        self.append_target: tuple[str, Access] | None = None  # the last one, by the name given, if it is the user's own
         self.idle_tag: bytes | None = None  # the tag of IDLE, while it lasts
         self.tag = b""  # of the command in hand
         self.failed_logins = 0
@@ -186,7 +189,7 @@ class Session:
         self.drop_selected()
         self.end_notify()
         self.end_metadata()
-        self.identity = None
+        self.identity = self.append_target = None
         self.rev2 = self.utf8_accept = self.condstore = self.qresync = self.uidonly = False
 
     def enable_condstore(self) -> None:

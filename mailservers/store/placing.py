@@ -6,7 +6,7 @@ mailbox counters, queue. UIDs and modseqs are given out under the mailbox rows' 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -95,6 +95,7 @@ class MailboxState:
 
     id: int
     owner_id: int
+    name: str
     uid_validity: int
     uid_next: int
     modseq: int
@@ -144,7 +145,7 @@ def lock_mailboxes(ids: Iterable[int]) -> dict[int, MailboxState]:
         return {}
     suffix = " FOR UPDATE" if connections[DEFAULT_DB_ALIAS].features.has_select_for_update else ""
     rows = fetch(
-        "SELECT id, owner_id, uid_validity, uid_next, highest_modseq, keywords FROM mailservers_mailbox"
+        "SELECT id, owner_id, name, uid_validity, uid_next, highest_modseq, keywords FROM mailservers_mailbox"
         f" WHERE id IN ({marks(len(wanted))}) ORDER BY id{suffix}",
         wanted,
     )
@@ -238,11 +239,13 @@ def deliver(tx: Transaction, deliveries: list[Delivery]) -> list[list[Placed] | 
 
 @dataclass(slots=True)
 class Append:
-    """Messages to be put into one mailbox together or not at all, with their marks."""
+    """Messages to be put into one mailbox together or not at all, with their marks. `name`: only if it still has
+    this name; "" is any."""
 
     owner_id: int
     mailbox_id: int
     messages: Sequence[tuple[NewMessage, int, tuple[str, ...], datetime | None]]
+    name: str = ""
 
 
 @bulk
@@ -258,12 +261,8 @@ def write_appends(tx: Transaction, appends: list[Append]) -> list[list[Placed] |
     accounts = lock_accounts(m.owner_id for m in mailboxes.values())
     accepted: list[tuple[Append, list[tuple[Placement, MailboxState, tuple[str, ...]]]]] = []
     for item in appends:
-        wanted = [
-            Placement(item.mailbox_id, flags, keywords, date, item.owner_id)
-            for _, flags, keywords, date in item.messages
-        ]
         try:
-            checked = [_check(p, mailboxes) for p in wanted]
+            checked = list(_check_append(item, mailboxes))
             _take_room(accounts, [(mailboxes[item.mailbox_id], message) for message, *_ in item.messages])
             accepted.append((item, checked))
         except (NoSuchMailbox, TooManyKeywords, OverQuota) as error:
@@ -323,6 +322,16 @@ def _check(placement: Placement, mailboxes: dict[int, MailboxState]) -> tuple[Pl
     if mailbox is None or placement.owner_id not in (None, mailbox.owner_id):
         raise NoSuchMailbox("the mailbox does not exist")
     return placement, mailbox, mailbox.learn(placement.keywords) if placement.keywords else ()
+
+
+def _check_append(
+    item: Append, mailboxes: dict[int, MailboxState]
+) -> Iterator[tuple[Placement, MailboxState, tuple[str, ...]]]:
+    mailbox = mailboxes.get(item.mailbox_id)
+    if item.name and mailbox is not None and mailbox.name != item.name:
+        raise NoSuchMailbox("the mailbox has another name now")
+    for _, flags, keywords, date in item.messages:
+        yield _check(Placement(item.mailbox_id, flags, keywords, date, item.owner_id), mailboxes)
 
 
 def _take_room(accounts: Mapping[int, Account], copies: Iterable[tuple[MailboxState, NewMessage]]) -> None:

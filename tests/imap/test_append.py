@@ -29,6 +29,28 @@ async def octets(client, mailbox: str, uid: int) -> bytes:
     return output.partition(b"}\r\n")[2][:size]
 
 
+async def test_a_mailbox_renamed_or_removed_between_two_appends(client, connect, anna):
+    """The second APPEND does not look the mailbox up again, and still puts nothing into the wrong one."""
+    other = await connect(anna)
+    await client.ok("CREATE one")
+    await client.append("one", FIRST)
+    await other.ok("RENAME one two")
+    await client.dialog("""
+        C: b APPEND one {1+}
+        C: x
+        S: b NO [TRYCREATE] The target mailbox does not exist
+        """)
+    await other.ok("CREATE one")
+    await client.append("one", SECOND)
+    assert await octets(client, "one", 1) == SECOND
+    await client.ok("UNSELECT")
+    await other.ok("DELETE one")
+    await other.ok("CREATE one")
+    await client.append("one", FIRST)
+    assert await octets(client, "one", 1) == FIRST
+    assert await octets(client, "two", 1) == FIRST
+
+
 # ------------------------------------------------------------------ MULTIAPPEND
 
 
