@@ -5,7 +5,6 @@ its events. When `accept` returns, the message is durable and visible; when it r
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -31,9 +30,6 @@ from mailservers.store.reports import keep_report
 from mailservers.store.sent_traces import remember_trace
 from mailservers.store.spool import Content, header_of, with_header
 from mailservers.store.transaction import Event, Transaction
-
-_RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
-_HEADER_END = re.compile(rb"\r\n\r\n")
 
 
 class MailLoop(Exception):
@@ -153,8 +149,9 @@ def accept_in_part(tx: Transaction, envelope: Envelope, message: NewMessage, hea
 
 def count_received(content: bytes) -> int:
     """Received fields in the header."""
-    end = _HEADER_END.search(content)
-    return len(_RECEIVED.findall(content, 0, end.start() if end else len(content)))
+    end = content.find(b"\r\n\r\n")
+    header = content[: end if end >= 0 else len(content)].lower()
+    return header.count(b"\nreceived:") + header.startswith(b"received:")
 
 
 def plan(envelope: Envelope, message: NewMessage) -> Delivery:

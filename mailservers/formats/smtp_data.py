@@ -60,7 +60,7 @@ class DataReader:
         if b"\0" in window and end < 0:
             cut = _line_start(window, cut)
         piece, self._carry = window[:cut], window[cut:]
-        self._keep(piece, is_plain=suspect is None or cut <= suspect.start())
+        self._keep(piece, is_plain=suspect is None or cut <= suspect.start() or end == suspect.start())
         if end < 0:
             return None
         rest, self._carry = self._carry[3:], b""

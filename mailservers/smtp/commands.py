@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -122,10 +122,13 @@ def _check_mail_parameters(session: Session, command: PathCommand) -> Reply | No
 def _check_mail_options(command: PathCommand, options: MailOptions) -> Reply | None:
     if not command.path.is_ascii and not options.smtputf8:
         return (553, "5.6.7", "A non-ASCII address needs SMTPUTF8")
-    latest = timezone.now() + timedelta(seconds=settings.FUTURE_RELEASE_MAX_S)
-    if options.not_before is not None and options.not_before > latest:
+    if options.not_before is not None and options.not_before > _latest_release():
         return (501, "5.5.4", f"Mail is held for no longer than {settings.FUTURE_RELEASE_MAX_S} seconds")
     return None
+
+
+def _latest_release() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.FUTURE_RELEASE_MAX_S)
 
 
 def do_rcpt(session: Session, rest: str) -> Waiting | None:

@@ -33,7 +33,7 @@ from mailservers.store.room import require_room
 log = logging.getLogger(__name__)
 
 COMPRESSION_LEVEL = 3
-LARGE_COMPRESSION_LEVEL = 1  # of what is spooled: mostly base64, where a higher one finds no more
+LARGE_COMPRESSION_LEVEL = 1  # of what is large: mostly base64, where a higher one finds no more
 READ_AT_ONCE = 500  # rows; the caller bounds their octets
 IN_THREAD_OVER = 64 * 1024  # octets: smaller messages cost less than the hop to a thread
 HOLD = ".hold"  # in the directory of the files; who makes a backup has it locked
@@ -56,8 +56,8 @@ def prepare(raw: Octets) -> NewMessage:
     if isinstance(raw, Windowed):
         return _prepare_large(raw)
     summary = summarise(raw)
-    compressor = _compressor()
-    header = compressor.compress(raw[: summary.header_size])
+    header = _compressor().compress(raw[: summary.header_size])
+    compressor = _local.large_compressor if len(raw) > IN_THREAD_OVER else _local.compressor
     body = compressor.compress(memoryview(raw)[summary.header_size :])
     if len(body) <= settings.STORE_INLINE_LIMIT:
         return NewMessage(summary, header, body)
@@ -91,6 +91,7 @@ async def prepare_async(raw: Octets) -> NewMessage:
 def _compressor() -> zstandard.ZstdCompressor:
     if not hasattr(_local, "compressor"):
         _local.compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
+        _local.large_compressor = zstandard.ZstdCompressor(level=LARGE_COMPRESSION_LEVEL)
         _local.decompressor = zstandard.ZstdDecompressor()
     return _local.compressor
 
