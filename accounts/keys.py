@@ -1,32 +1,26 @@
 """DKIM keys (RFC 6376): made, kept encrypted, read back, and shown as a DNS record.
 
-A private key lies in the database only as AES-256-GCM under a key derived (HKDF-SHA256) from the installation's
-SECRET_KEY, which is outside it. The domain's name is not bound in: a row can be moved, but not read elsewhere.
-Making an RSA-2048 key takes 100 to 500 ms of CPU: `generate` belongs in a thread, never in a store operation.
+A private key lies in the database only sealed (`sealing`). The domain's name is not bound in: a row can be moved, but
+not read elsewhere. Making an RSA-2048 key takes 100 to 500 ms of CPU: `generate` belongs in a thread, never in a store
+operation.
 """
 
 from __future__ import annotations
 
 import base64
-import functools
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import DkimKey
+from accounts.sealing import Unreadable, seal, unseal
 from mailservers.formats.mailbox_address import domain_to_ascii
 from mailservers.store.transaction import Transaction
 
 RSA_BITS = 2048  # RFC 8301 3.2
-NONCE_OCTETS = 12
 PURPOSE = b"postroom dkim private key v1"
 TXT_STRING_OCTETS = 255  # one character-string of a TXT record (RFC 1035 3.3)
 
@@ -66,7 +60,7 @@ def _pair(selector: str, algorithm: str, key: PrivateKey, public: bytes) -> KeyP
     private = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return KeyPair(selector, algorithm, _encrypt(private), base64.b64encode(public).decode("ascii"))
+    return KeyPair(selector, algorithm, seal(private, PURPOSE), base64.b64encode(public).decode("ascii"))
 
 
 def make_dkim_keys(tx: Transaction, domain_id: int, pairs: Sequence[KeyPair], *, is_active: bool = True) -> list[int]:
@@ -108,9 +102,8 @@ def load_private_key(row: DkimKey) -> PrivateKey:
     """Decrypt and parse (about 1 ms; keep the result). Raises `KeyUnreadable`."""
     data = bytes(row.private_key)
     try:
-        der = _cipher(settings.SECRET_KEY).decrypt(data[:NONCE_OCTETS], data[NONCE_OCTETS:], PURPOSE)
-        key = serialization.load_der_private_key(der, password=None)
-    except (InvalidTag, ValueError):
+        key = serialization.load_der_private_key(unseal(data, PURPOSE), password=None)
+    except (Unreadable, ValueError):
         raise KeyUnreadable(f"the DKIM key {row.selector} cannot be read with this SECRET_KEY") from None
     if not isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         raise KeyUnreadable(f"the DKIM key {row.selector} is of a kind that mail does not know")
@@ -133,13 +126,3 @@ def dns_record(row: DkimKey) -> str:
     value = record_value(row)
     pieces = [value[start : start + TXT_STRING_OCTETS] for start in range(0, len(value), TXT_STRING_OCTETS)]
     return f"{record_name(row)}. IN TXT ( " + " ".join(f'"{piece}"' for piece in pieces) + " )"
-
-
-def _encrypt(private: bytes) -> bytes:
-    nonce = secrets.token_bytes(NONCE_OCTETS)
-    return nonce + _cipher(settings.SECRET_KEY).encrypt(nonce, private, PURPOSE)
-
-
-@functools.lru_cache(maxsize=4)
-def _cipher(secret: str) -> AESGCM:
-    return AESGCM(HKDF(hashes.SHA256(), 32, salt=None, info=PURPOSE).derive(secret.encode()))

@@ -142,6 +142,9 @@ OUTBOUND_REUSE_MESSAGES = env.int("POSTROOM_OUTBOUND_REUSE_MESSAGES", default=10
 DKIM_ROTATE_DAYS = env.int("POSTROOM_DKIM_ROTATE_DAYS", default=180)  # new keys are made then; 0 never
 DKIM_FORGET_DAYS = env.int("POSTROOM_DKIM_FORGET_DAYS", default=30)  # a retired key's record is shown that long
 SRS_DAYS = env.int("POSTROOM_SRS_DAYS", default=21)  # bounces of forwarded mail find back that long; 0: no SRS
+OUTBOUND_SOURCE = env.list("POSTROOM_OUTBOUND_SOURCE", default=[])  # our addresses to send from: an IPv4, an IPv6
+OUTBOUND_EHLO_NAME = env.str("POSTROOM_OUTBOUND_EHLO_NAME", default="")  # what we call ourselves; else HOSTNAME
+OUTBOUND_IP_VERSIONS = env.list("POSTROOM_OUTBOUND_IP_VERSIONS", cast=int, default=[6, 4])  # tried in this order
 OUTBOUND_PORT = env.int("POSTROOM_OUTBOUND_PORT", default=25)  # of hosts found by MX
 OUTBOUND_HTTPS_PORT = env.int("POSTROOM_OUTBOUND_HTTPS_PORT", default=443)  # of hosts with an MTA-STS policy
 OUTBOUND_ALLOW_PRIVATE = env.bool("POSTROOM_OUTBOUND_ALLOW_PRIVATE", default=False)  # MX may be in private networks

@@ -465,3 +465,35 @@ class ReceivedReportRow(models.Model):
     count = models.BigIntegerField()
     is_good = models.BooleanField()
     detail = models.JSONField(default=dict)
+
+
+class SendingRoute(models.Model):
+    """How mail for some recipients, or of some senders, is sent (`outbound.routes`). "" for all of them."""
+
+    class Transport(models.TextChoices):
+        MX = "mx", "The domain’s own mail hosts"
+        SMTP = "smtp", "One host, by SMTP"
+        LMTP = "lmtp", "One host, by LMTP"
+        REFUSE = "refuse", "Refused: the sender gets a bounce"
+        DISCARD = "discard", "Discarded: nobody is told"
+
+    class Security(models.TextChoices):
+        OPPORTUNISTIC = "opportunistic", "TLS where the host offers it"
+        ENCRYPTED = "encrypted", "TLS or nothing, any certificate"
+        VERIFIED = "verified", "TLS with a certificate that is checked"
+
+    recipient = models.CharField(max_length=320, blank=True)  # a domain or an address, lower case
+    sender = models.CharField(max_length=320, blank=True)
+    transport = models.CharField(max_length=10, choices=Transport.choices)
+    host = models.CharField(max_length=255, blank=True)
+    port = models.PositiveIntegerField(default=25)
+    security = models.CharField(max_length=15, choices=Security.choices, default=Security.OPPORTUNISTIC)
+    is_implicit_tls = models.BooleanField(default=False)  # TLS from the first octet
+    login = models.CharField(max_length=320, blank=True)
+    password = models.BinaryField(default=b"")  # sealed (`accounts.sealing`)
+    reason = models.CharField(max_length=300, blank=True)  # for whom it is refused or discarded
+    source = models.CharField(max_length=100, blank=True)  # our addresses to send from, separated by a space
+    ehlo_name = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("recipient", "sender"), name="sending_route_once"),)

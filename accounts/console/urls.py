@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.console import addresses, audit, domains, log, overview, queue, reports, senders, users
+from accounts.console import addresses, audit, domains, log, overview, queue, reports, routes, senders, users
 
 app_name = "console"
 urlpatterns = [
@@ -26,6 +26,10 @@ urlpatterns = [
     path("addresses/<int:address_id>/delete/", addresses.address_delete, name="address-delete"),
     path("senders/", senders.sender_list, name="senders"),
     path("senders/forget/", senders.sender_forget, name="sender-forget"),
+    path("routes/", routes.route_list, name="routes"),
+    path("routes/new/", routes.route_new, name="route-new"),
+    path("routes/<int:route_id>/", routes.route, name="route"),
+    path("routes/<int:route_id>/delete/", routes.route_delete, name="route-delete"),
     path("queue/", queue.queue, name="queue"),
     path("queue/act/", queue.queue_act, name="queue-act"),
     path("log/", log.log, name="log"),

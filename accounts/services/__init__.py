@@ -18,6 +18,7 @@ from accounts.services.importing import ImportReport, ImportRow, import_users
 from accounts.services.passwords import generate_password, hash_given, hash_typed, scram_keys_for
 from accounts.services.quotas import set_domain_quota, set_user_quota
 from accounts.services.removal import remove_user
+from accounts.services.routes import create_route, delete_route, update_route
 from accounts.services.senders import list_sender, unlist_sender
 from accounts.services.users import create_user, note_sign_in_link, set_password, set_user_active, update_user
 
@@ -34,9 +35,11 @@ __all__ = [
     "add_credential",
     "create_address",
     "create_domain",
+    "create_route",
     "create_user",
     "delete_address",
     "delete_domain",
+    "delete_route",
     "generate_password",
     "hash_given",
     "hash_typed",
@@ -55,5 +58,6 @@ __all__ = [
     "set_user_quota",
     "unlist_sender",
     "update_address",
+    "update_route",
     "update_user",
 ]

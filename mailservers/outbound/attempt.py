@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
@@ -25,12 +25,13 @@ from mailservers.outbound.opening import open_counted
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.pool import Key, SessionPool
 from mailservers.outbound.resolve import Found, MailHost, MailResolver
-from mailservers.outbound.routes import parse_target
+from mailservers.outbound.routes import RouteBook
 from mailservers.outbound.signing import Signer
 from mailservers.outbound.sts import StsPolicies
 from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
-from mailservers.outbound.tls_policy import need_of
+from mailservers.outbound.tls_policy import at_least, need_of
 from mailservers.outbound.tls_sessions import count_session, is_about_tls
+from mailservers.outbound.way import PLAIN_WAY
 from mailservers.store.content import IN_THREAD_OVER, read_message
 from mailservers.store.engine import store
 
@@ -40,6 +41,11 @@ MAX_CONNECTIONS = 8  # tried in one attempt
 ATTEMPT_S = 3600.0  # an attempt, with all its hosts, at most
 LARGE_OCTETS = 2 * 1024 * 1024
 LARGE_AT_ONCE = 4  # large messages in memory at once
+
+DECIDED = {  # transport of a route -> what becomes of the mail, its status, in words
+    "refuse": (Result.FAILED, "5.7.1", "the administrator of this host does not let mail go there"),
+    "discard": (Result.DELIVERED, "2.0.0", "discarded, as the administrator of this host wants"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,14 @@ class Means:
     signer: Signer
     pool: SessionPool
     large: asyncio.Semaphore
+    routes: RouteBook
 
     @classmethod
     def make(cls) -> Means:
         resolver = MailResolver()
-        return cls(resolver, StsPolicies(resolver), Signer(), SessionPool(), asyncio.Semaphore(LARGE_AT_ONCE))
+        return cls(
+            resolver, StsPolicies(resolver), Signer(), SessionPool(), asyncio.Semaphore(LARGE_AT_ONCE), RouteBook()
+        )
 
 
 class Attempt:
@@ -69,7 +78,8 @@ class Attempt:
         self.is_recording = False  # set by the runner
         self._means = means
         self._session: SmtpSession | None = None
-        self._key: Key = ("", "", 0, OPPORTUNISTIC)
+        self._key: Key = ("", "", 0, OPPORTUNISTIC, PLAIN_WAY)
+        self._way = job.by.way if job.by is not None else PLAIN_WAY
 
     @property
     def is_past_return(self) -> bool:
@@ -83,10 +93,11 @@ class Attempt:
                 if self.job.is_ours:
                     self.home = await bring_home(self.job)
                     return self.home.outcomes
-                outcomes = await self._try_hosts()
+                outcomes = self._without_a_host() or await self._try_hosts()
         except Unreachable as error:
             outcomes = [error.outcome()] * len(self.job.recipients)
-            self.trouble = outcomes[0] if error.temporary and not self.was_reached else None
+            is_everybodys = not self.job.route and self._means.routes.is_one_way(self.job.domain)
+            self.trouble = outcomes[0] if error.temporary and not self.was_reached and is_everybodys else None
         except TimeoutError:
             outcomes = self._put_off("the attempt took too long", "4.4.7")
         except Exception:
@@ -97,12 +108,25 @@ class Attempt:
     def _put_off(self, text: str, status: str) -> list[Outcome]:
         return [Outcome(Result.DEFERRED, status, explanation=text)] * len(self.job.recipients)
 
+    def _without_a_host(self) -> list[Outcome]:
+        """What a route decides by itself; empty when there is a host to speak to."""
+        route = self.job.by
+        if route is None or route.transport not in DECIDED:
+            return []
+        result, status, words = DECIDED[route.transport]
+        outcome = Outcome(result, status, explanation=f"{words}: {route.reason}" if route.reason else words)
+        return [replace(outcome, has_dsn=True)] * len(self.job.recipients)
+
+    async def _hosts(self) -> list[MailHost]:
+        route = self.job.by
+        if route is not None and route.host:
+            return [MailHost(route.host, route.port, is_routed=True)]
+        return await self._means.resolver.mail_hosts(self.job.domain)
+
     async def _try_hosts(self) -> list[Outcome]:
         failures: list[Unreachable] = []
         tries = 0
-        hosts = (
-            [_chosen_host(self.job.route)] if self.job.route else await self._means.resolver.mail_hosts(self.job.domain)
-        )
+        hosts = await self._hosts()
         policy = None if hosts[0].is_routed else await self._means.policies.of(self.job.domain)
         for host in hosts:
             try:
@@ -125,20 +149,21 @@ class Attempt:
     async def _need(self, host: MailHost, found: Found, policy: StsPolicy | None) -> TlsNeed:
         """RFC 8689 4.2.1; a notice goes on without what was required rather than be lost (section 5)."""
         require_tls = self.job.require_tls and bool(self.job.reverse_path)
-        return await need_of(self._means.resolver.dns, host, found, self.job.domain, policy, require_tls=require_tls)
+        need = await need_of(self._means.resolver.dns, host, found, self.job.domain, policy, require_tls=require_tls)
+        return need if self.job.by is None else at_least(need, self.job.by)
 
     async def _try_address(
         self, host: MailHost, address: str, need: TlsNeed, policy: StsPolicy | None
     ) -> list[Outcome]:
         """Over a connection that is there already, if it still works; else over a new one."""
-        self._key = key = (host.name, address, host.port, need)
+        self._key = key = (host.name, address, host.port, need, self._way)
         session = self._means.pool.take(key)
         if session is not None:
             try:
                 return await self._transact(session)
             except Unreachable:
                 log.debug("a kept connection to %s had ended", host.name)
-        return await self._transact(await open_counted(self.job.domain, host, address, need, policy))
+        return await self._transact(await open_counted(self.job.domain, host, address, need, policy, self._way))
 
     async def _transact(self, session: SmtpSession) -> list[Outcome]:
         self._session = session
@@ -185,11 +210,6 @@ class Attempt:
         """Leave the connection to the next message; after the outcome is safe."""
         if self._session is not None:
             self._means.pool.give(self._key, self._session)
-
-
-def _chosen_host(target: str) -> MailHost:
-    route = parse_target(target)
-    return MailHost(route.host, route.port, is_routed=True)
 
 
 def _as_lines(raw: bytes) -> bytes:

@@ -160,12 +160,13 @@ class SmtpChannel(asyncio.Protocol):
             self._transport.abort()
 
 
-async def open_channel(address: str, port: int, timeout_s: float) -> SmtpChannel:
-    """Connect to an IP address. Raises `ConnectionLost`."""
+async def open_channel(address: str, port: int, timeout_s: float, source: str | None = None) -> SmtpChannel:
+    """Connect to an IP address, from one of ours if need be. Raises `ConnectionLost`."""
     loop = asyncio.get_running_loop()
+    local = (source, 0) if source else None
     try:
         async with asyncio.timeout(timeout_s):
-            _, channel = await loop.create_connection(SmtpChannel, address, port)
+            _, channel = await loop.create_connection(SmtpChannel, address, port, local_addr=local)
     except TimeoutError:
         raise ConnectionLost(f"no connection within {timeout_s:.0f} seconds") from None
     except OSError as error:

@@ -7,6 +7,7 @@
 Unless a `TlsNeed` says otherwise, TLS is opportunistic: certificates are not checked, and a host whose TLS fails is
 spoken to in the clear, because the alternative to unchecked TLS is no TLS (RFC 7435). A message that came with
 REQUIRETLS goes only to hosts that offer it in turn, over a connection whose certificate was checked (RFC 8689).
+A `Way` says more of a host that a route names: LMTP (RFC 2033), TLS from the first octet, a login, our own name.
 
 Extensions used where they are offered: PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), STARTTLS
 (3207), DSN (3461), CHUNKING and BINARYMIME (3030) for binary content.
@@ -30,7 +31,9 @@ from mailservers.formats.outgoing import data_blocks, domain_on_wire
 from mailservers.formats.smtp_reply import Reply, parse_extensions
 from mailservers.outbound.channel import ConnectionLost, SmtpChannel, open_channel
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable, refusal
+from mailservers.outbound.signing_in import NotSignedIn, sign_in
 from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
+from mailservers.outbound.way import PLAIN_WAY, Way
 
 # RFC 5321 section 4.5.3.2, in seconds; multiplied by OUTBOUND_TIMEOUT_SCALE.
 CONNECT_S = 30.0  # not in the RFC
@@ -70,19 +73,21 @@ class _TlsFailed(Exception):
     """Try again without."""
 
 
-async def open_session(host: str, address: str, port: int, need: TlsNeed = OPPORTUNISTIC) -> SmtpSession:
+async def open_session(
+    host: str, address: str, port: int, need: TlsNeed = OPPORTUNISTIC, way: Way = PLAIN_WAY
+) -> SmtpSession:
     """A session ready for a transaction, secured as `need` says. Raises `Unreachable`."""
     if need.is_must:
-        return await _open_secured(host, address, port, need)
+        return await _open_secured(host, address, port, need, way)
     try:
-        return await _open(host, address, port, need, with_tls=True)
+        return await _open(host, address, port, need, way, with_tls=True)
     except _TlsFailed:
-        return await _open(host, address, port, need, with_tls=False)
+        return await _open(host, address, port, need, way, with_tls=False)
 
 
-async def _open_secured(host: str, address: str, port: int, need: TlsNeed) -> SmtpSession:
+async def _open_secured(host: str, address: str, port: int, need: TlsNeed, way: Way) -> SmtpSession:
     try:
-        session = await _open(host, address, port, need, with_tls=True)
+        session = await _open(host, address, port, need, way, with_tls=True)
     except _TlsFailed as error:
         raise _unsecured(host, address, need, f"TLS was required, and failed: {error.__cause__}") from error
     if not session.tls:
@@ -92,6 +97,8 @@ async def _open_secured(host: str, address: str, port: int, need: TlsNeed) -> Sm
         await session.quit()
         text = f"{host} [{address}]: the message requires TLS all the way, and the host does not offer REQUIRETLS"
         raise Unreachable(text, temporary=False, status="5.7.30", host=host, address=address)
+    if way.login:
+        await session.sign_in()
     session.tls += f", {need.because}"
     return session
 
@@ -102,12 +109,12 @@ def _unsecured(host: str, address: str, need: TlsNeed, text: str) -> Unreachable
     return Unreachable(text, temporary=not need.promise, status=status, host=host, address=address)
 
 
-async def _open(host: str, address: str, port: int, need: TlsNeed, *, with_tls: bool) -> SmtpSession:
+async def _open(host: str, address: str, port: int, need: TlsNeed, way: Way, *, with_tls: bool) -> SmtpSession:
     try:
-        channel = await open_channel(address, port, _scaled(CONNECT_S))
+        channel = await open_channel(address, port, _scaled(CONNECT_S), way.source_for(address))
     except ConnectionLost as error:
         raise Unreachable(f"{host} [{address}]: {error}", temporary=True, host=host, address=address) from error
-    session = SmtpSession(channel, host, address)
+    session = SmtpSession(channel, host, address, way)
     try:
         await session.begin(need if with_tls else None)
     except ConnectionLost as error:
@@ -122,8 +129,9 @@ async def _open(host: str, address: str, port: int, need: TlsNeed, *, with_tls: 
 class SmtpSession:
     """One connection. Transactions follow one another; after an `Unreachable` it is of no further use."""
 
-    def __init__(self, channel: SmtpChannel, host: str, address: str) -> None:
+    def __init__(self, channel: SmtpChannel, host: str, address: str, way: Way) -> None:
         self._channel = channel
+        self.way = way
         self.host = host
         self.address = address
         self.extensions: dict[str, str] = {}
@@ -136,20 +144,22 @@ class SmtpSession:
 
     async def begin(self, need: TlsNeed | None) -> None:
         """`need` None: no TLS."""
+        if self.way.is_implicit_tls and need is not None:
+            await self._begin_in_tls(need)
         greeting = await self._channel.reply(_scaled(GREETING_S))
         if not greeting.is_positive:
             raise await self._turned_away(greeting)
         await self._hello()
-        if need is not None and "STARTTLS" in self.extensions:
+        if need is not None and "STARTTLS" in self.extensions and not self.tls:
             await self._start_tls(need)
 
     async def _hello(self) -> None:
-        name = settings.HOSTNAME
-        reply = await self.command(f"EHLO {name}")
+        name = self.way.own_name
+        reply = await self.command(f"{'LHLO' if self.way.is_lmtp else 'EHLO'} {name}")
         if reply.is_positive:
             self.extensions = parse_extensions(reply)
             return
-        if reply.is_permanent:  # section 3.2: a host of old may know only HELO
+        if reply.is_permanent and not self.way.is_lmtp:  # section 3.2: a host of old may know only HELO
             reply = await self.command(f"HELO {name}")
         if not reply.is_positive:
             raise await self._turned_away(reply)
@@ -166,6 +176,27 @@ class SmtpSession:
         except ConnectionLost as error:
             self._channel.abort()
             raise _TlsFailed from error
+
+    async def _begin_in_tls(self, need: TlsNeed) -> None:
+        try:
+            await self._channel.start_tls(need, self.host, _scaled(TLS_S))
+        except ConnectionLost as error:
+            self._channel.abort()
+            raise _TlsFailed from error
+        self.tls = self._channel.tls_version
+
+    async def sign_in(self) -> None:
+        """Over TLS; whoever asks has seen to it."""
+        assert self.tls
+        try:
+            await sign_in(self.command, self.extensions.get("AUTH", ""), self.way)
+        except (NotSignedIn, ConnectionLost) as error:
+            await self.quit()
+            reply = error.reply if isinstance(error, NotSignedIn) else ""
+            text = f"{self.host} [{self.address}]: {error}"
+            raise Unreachable(
+                text, temporary=True, status="4.7.8", reply=reply, host=self.host, address=self.address
+            ) from error
 
     async def _turned_away(self, reply: Reply) -> Unreachable:
         await self.quit()
@@ -203,7 +234,7 @@ class SmtpSession:
 
     @property
     def takes_binary(self) -> bool:
-        return "BINARYMIME" in self.extensions and "CHUNKING" in self.extensions
+        return "BINARYMIME" in self.extensions and "CHUNKING" in self.extensions and not self.way.is_lmtp
 
     @property
     def max_recipients(self) -> int:
@@ -454,9 +485,19 @@ class _Transaction:
         else:
             self._session.is_sending = True
             end = await self._send_content()
+            if self._session.way.is_lmtp and self._channel.is_open:
+                end = await self._replies_of_all(end)
             self._session.is_sending = self._session.needs_reset = False
             outcome = self._decided(end)
         self._outcomes.update(dict.fromkeys(self._accepted, outcome))
+
+    async def _replies_of_all(self, end: Reply) -> Reply:
+        """RFC 2033 section 4.2: one reply to the data for each recipient taken, in their order; the last one."""
+        for index in self._accepted[:-1]:
+            self._outcomes[index] = self._decided(end)
+            end = await self._channel.reply(_scaled(DATA_END_S))
+        del self._accepted[:-1]
+        return end
 
     def _decided(self, end: Reply) -> Outcome:
         if not end.is_positive:

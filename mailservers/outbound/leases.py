@@ -20,6 +20,7 @@ from django.db.models import F, Min, Q, QuerySet
 from accounts.models import Domain
 from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
+from mailservers.outbound.way import Route
 from mailservers.store.content import read_messages
 from mailservers.store.events import Step
 from mailservers.store.transaction import Event, Transaction
@@ -64,6 +65,7 @@ class Job:
     is_binary: bool = False
     is_ours: bool = False  # the domain: what was held is brought home (see `homeward`)
     route: str = ""  # HOST:PORT to be sent by, instead of the domain's own hosts
+    by: Route | None = None  # how it is sent, where it is not by the domain's own hosts (`routes`)
     content: bytes | None = None  # of small messages; others are read when a host is there to take them
 
 
@@ -171,7 +173,7 @@ def _jobs(token: str, recipients: Mapping[tuple[int, str], Sequence[ClaimedRecip
             envelope, asked = row[:_ENVELOPE_COLUMNS], row[_ENVELOPE_COLUMNS:]
             route = chosen[0].route
             goes_home = domain in ours and not route
-            way = (goes_home, route, contents.get(row[1]))
+            way = (goes_home, route, None, contents.get(row[1]))
             fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, *way)
             jobs.append(Job(token, *fields))
     return jobs

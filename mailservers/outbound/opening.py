@@ -8,22 +8,23 @@ from mailservers.outbound.outcomes import Unreachable
 from mailservers.outbound.resolve import MailHost
 from mailservers.outbound.tls_need import OPPORTUNISTIC, Level, TlsNeed
 from mailservers.outbound.tls_sessions import count_session, is_about_tls, result_of
+from mailservers.outbound.way import PLAIN_WAY, Way
 
 TRIED = TlsNeed(Level.VERIFIED, "MTA-STS, testing")
 
 
 async def open_counted(
-    domain: str, host: MailHost, address: str, need: TlsNeed, policy: StsPolicy | None
+    domain: str, host: MailHost, address: str, need: TlsNeed, policy: StsPolicy | None, way: Way = PLAIN_WAY
 ) -> SmtpSession:
     """Like `open_session`. Raises `Unreachable`.
 
     A policy in mode "testing" is tried first: what it would have stopped is counted, and sent all the same (RFC 8461
     section 5)."""
     if policy is not None and policy.mode == "testing" and need == OPPORTUNISTIC:
-        session = await _as_tested(domain, host, address, policy)
-        return session or await open_session(host.name, address, host.port, need)
+        session = await _as_tested(domain, host, address, policy, way)
+        return session or await open_session(host.name, address, host.port, need, way)
     try:
-        session = await open_session(host.name, address, host.port, need)
+        session = await open_session(host.name, address, host.port, need, way)
     except Unreachable as error:
         if is_about_tls(error):
             result = result_of(error) or "validation-failure"
@@ -33,13 +34,13 @@ async def open_counted(
     return session
 
 
-async def _as_tested(domain: str, host: MailHost, address: str, policy: StsPolicy) -> SmtpSession | None:
+async def _as_tested(domain: str, host: MailHost, address: str, policy: StsPolicy, way: Way) -> SmtpSession | None:
     """None: the policy would not have allowed it."""
     if not policy.admits(host.name):
         count_session(domain, host, address, TRIED, policy, "validation-failure", "the policy does not name the host")
         return None
     try:
-        session = await open_session(host.name, address, host.port, TRIED)
+        session = await open_session(host.name, address, host.port, TRIED, way)
     except Unreachable as error:
         if not is_about_tls(error):
             raise

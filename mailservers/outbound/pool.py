@@ -14,8 +14,9 @@ from django.conf import settings
 
 from mailservers.outbound.client import SmtpSession
 from mailservers.outbound.tls_need import TlsNeed
+from mailservers.outbound.way import Way
 
-Key = tuple[str, str, int, TlsNeed]  # host name, IP address, port, how it is secured
+Key = tuple[str, str, int, TlsNeed, Way]  # host name, IP address, port, how it is secured and spoken to
 
 
 class SessionPool:

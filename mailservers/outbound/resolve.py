@@ -1,6 +1,6 @@
 """Which hosts take the mail of a domain (RFC 5321 section 5.1), and their addresses.
 
-Routes of the settings come first. Then MX records in the order of their preference, equals shuffled; without any, the
+Routes come first (`routes`). Then MX records in the order of their preference, equals shuffled; without any, the
 domain itself is its mail host (implicit MX). A null MX (RFC 7505) means that the domain takes no mail.
 
 Two loops are broken here: records of a preference not better than our own are left out, and addresses that are not
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import random
 import socket
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from mailservers.dns_client import Answer, BadName, DnsClient, DnsFailure
 from mailservers.formats.mailbox_address import InvalidAddress
 from mailservers.formats.outgoing import domain_on_wire
 from mailservers.outbound.outcomes import Unreachable
-from mailservers.outbound.routes import Route, parse_routes
 
 DNS_LIFETIME_S = 15.0  # for one question, all servers and tries
 MAX_HOSTS = 10  # of one domain are tried
@@ -55,7 +55,6 @@ class MailResolver:
     """One per runner: it remembers answers for as long as their records allow."""
 
     def __init__(self) -> None:
-        self._routes = parse_routes(settings.ROUTES)
         self._own_name = settings.HOSTNAME.lower().rstrip(".")
         self._port = settings.OUTBOUND_PORT
         self._allow_private = settings.OUTBOUND_ALLOW_PRIVATE
@@ -63,9 +62,6 @@ class MailResolver:
 
     async def mail_hosts(self, domain: str) -> list[MailHost]:
         """The hosts to try, best first; at least one. Raises `Unreachable`."""
-        route = self._routes.get(domain.lower()) or self._routes.get("*")
-        if route is not None:
-            return [MailHost(route.host, route.port, is_routed=True)]
         if domain.startswith("["):
             return [MailHost(_literal(domain), self._port)]
         try:
@@ -74,10 +70,6 @@ class MailResolver:
             raise Unreachable(f"{domain} is not a domain name", temporary=False, status="5.1.2") from None
         hosts, is_secure = await self._exchangers(name)
         return [MailHost(host, self._port, is_secure=is_secure) for host in hosts]
-
-    def route_of(self, domain: str) -> Route | None:
-        """The domain's own route; that of "*" does not count."""
-        return self._routes.get(domain.lower())
 
     async def _exchangers(self, domain: str) -> tuple[list[str], bool]:
         """Host names, best first, and whether DNSSEC vouches for them."""
@@ -109,9 +101,9 @@ class MailResolver:
     # ------------------------------------------------------------ addresses
 
     async def addresses(self, host: MailHost) -> Found:
-        """IP addresses to connect to, IPv4 first; at least one. Raises `Unreachable`."""
+        """IP addresses to connect to, in the order to try them; at least one. Raises `Unreachable`."""
         if host.is_routed:
-            return Found((await self._routed_addresses(host))[:MAX_ADDRESSES])
+            return Found(_in_turn(await self._routed_addresses(host)))
         return await self._public_addresses(host.name)
 
     async def _routed_addresses(self, host: MailHost) -> list[str]:
@@ -124,14 +116,14 @@ class MailResolver:
                 rows = await loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
         except (OSError, TimeoutError, UnicodeError) as error:
             raise Unreachable(f"{host.name} has no address", temporary=True, status="4.4.4", host=host.name) from error
-        return list(dict.fromkeys(str(row[4][0]) for row in sorted(rows, key=lambda row: row[0] != socket.AF_INET)))
+        return list(dict.fromkeys(str(row[4][0]) for row in rows))
 
     async def _public_addresses(self, name: str) -> Found:
         asked = Found([name]) if _is_ip(name) else await self._ask_addresses(name)
         found = asked.addresses
         public = [address for address in found if self._allow_private or _is_public(address)]
         if public:
-            return Found(public[:MAX_ADDRESSES], asked.is_secure)
+            return Found(_in_turn(public), asked.is_secure)
         raise Unreachable(
             f"{name} has only addresses that are not public ({', '.join(found[:3])}): mail is not sent there unless a "
             "route says so",
@@ -155,6 +147,15 @@ class MailResolver:
         if found:
             return Found(found, is_secure and trouble is None)
         raise trouble or Unreachable(f"{name} has no address", temporary=False, status="5.4.4", host=name)
+
+
+def _in_turn(addresses: list[str]) -> list[str]:
+    """One of each IP version in turn (OUTBOUND_IP_VERSIONS), so that neither crowds out the other; those of a version
+    that we do not speak only when there is no other."""
+    of_version = {v: [a for a in addresses if ipaddress.ip_address(a).version == v] for v in (4, 6)}
+    wanted = [of_version.get(version, []) for version in settings.OUTBOUND_IP_VERSIONS]
+    turns = [address for turn in itertools.zip_longest(*wanted) for address in turn if address is not None]
+    return (turns or addresses)[:MAX_ADDRESSES]
 
 
 def _literal(domain: str) -> str:

@@ -127,8 +127,9 @@ class QueueRunner:
         """Begin what there is room for, and claim more, until nothing is due; how long to sleep, in seconds."""
         self._begin_ready()
         while (wanted := self._destinations.wanted()) > 0:
+            await self._means.routes.refresh()
             jobs = await store.call(claim, self._token(), wanted, self._destinations.allowance())
-            self._destinations.add(jobs)
+            self._destinations.add(part for job in jobs for part in self._means.routes.divide(job))
             self._begin_ready()
             if not jobs:
                 return await self._until_due()

@@ -14,6 +14,7 @@ from mailservers.formats.mta_sts import StsPolicy
 from mailservers.outbound.outcomes import Unreachable
 from mailservers.outbound.resolve import Found, MailHost
 from mailservers.outbound.tls_need import OPPORTUNISTIC, Level, Tlsa, TlsNeed
+from mailservers.outbound.way import Route
 
 
 async def need_of(
@@ -30,6 +31,19 @@ async def need_of(
         checked = need if need.level is Level.DANE else TlsNeed(Level.VERIFIED, "REQUIRETLS")
         need = replace(checked, promise=True)
     return need
+
+
+def at_least(need: TlsNeed, route: Route) -> TlsNeed:
+    """What the route asks, where it is more. A login goes over TLS only, and TLS from the first octet is TLS."""
+    level = route.level
+    if level is Level.OPPORTUNISTIC and (route.way.login or route.way.is_implicit_tls):
+        level = Level.ENCRYPTED
+    if _STRENGTH.index(level) <= _STRENGTH.index(need.level):
+        return need
+    return replace(need, level=level, because="the route asks for it")
+
+
+_STRENGTH = (Level.OPPORTUNISTIC, Level.ENCRYPTED, Level.VERIFIED, Level.DANE)
 
 
 async def _dane(dns: DnsClient, host: MailHost, domain: str) -> TlsNeed:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -30,6 +33,10 @@ class Script:
     starttls: Answer = "220 ready"
     tls: ssl.SSLContext | None = None
     tls_garbage: bool = False  # 220 to STARTTLS, then no TLS
+    implicit_tls: ssl.SSLContext | None = None  # from the first octet
+    accounts: dict[str, str] = field(default_factory=dict)  # login -> password, for AUTH
+    is_impostor: bool = False  # lets anybody in by SCRAM, and proves nothing
+    ends: tuple[Answer, ...] = ()  # LMTP: one for each recipient taken
     drip_s: float = 0.0  # pause between the octets of the greeting
 
 
@@ -56,7 +63,11 @@ class FakeHost:
         self.arrived = asyncio.Event()
 
     async def __aenter__(self) -> FakeHost:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**24)
+        self.peers: list[str] = []
+        self.logins: list[tuple[str, str]] = []  # mechanism, login
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, limit=2**24, ssl=self.script.implicit_tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         self._tasks: set[asyncio.Task[None]] = set()
         return self
@@ -72,6 +83,7 @@ class FakeHost:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
+        self.peers.append(writer.get_extra_info("peername")[0])
         self.concurrent += 1
         self.most_concurrent = max(self.most_concurrent, self.concurrent)
         try:
@@ -103,7 +115,7 @@ class FakeHost:
             command = line.decode().rstrip("\r\n")
             self.commands.append(command)
             verb = command.split(" ")[0].split(":")[0].upper()
-            if verb == "EHLO":
+            if verb in ("EHLO", "LHLO"):
                 offered = [e for e in script.extensions if not (tls and e == "STARTTLS")]
                 rows = ["mx.remote.test", *offered]
                 text = "\r\n".join(f"250{'-' if i < len(rows) - 1 else ' '}{row}" for i, row in enumerate(rows))
@@ -117,6 +129,8 @@ class FakeHost:
                 elif script.tls:
                     await writer.start_tls(script.tls)
                     tls = True
+            elif verb == "AUTH":
+                await self._say(writer, await self._authenticate(command, reader, writer))
             elif verb == "MAIL":
                 mail, recipients = command, []
                 await self._say(writer, script.mail)
@@ -135,7 +149,8 @@ class FakeHost:
                     if self.before_end is not None:
                         await self.before_end()
                     self.arrived.set()
-                    await self._say(writer, script.end)
+                    for end in script.ends or (script.end,):
+                        await self._say(writer, end)
             elif verb == "BDAT":
                 words = command.split()
                 chunks += await reader.readexactly(int(words[1]))
@@ -148,6 +163,44 @@ class FakeHost:
                 return
             else:
                 await self._say(writer, "500 what?")
+
+    async def _authenticate(self, command: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        async def ask(challenge: bytes) -> bytes:
+            await self._say(writer, f"334 {base64.b64encode(challenge).decode()}")
+            return base64.b64decode(await reader.readline())
+
+        _, mechanism, *initial = command.split()
+        first = base64.b64decode(initial[0]) if initial else b""
+        if mechanism == "PLAIN":
+            _, login, password = first.decode().split("\0")
+            is_right = self.script.accounts.get(login) == password
+        elif mechanism == "LOGIN":
+            login, password = (await ask(b"Username:")).decode(), (await ask(b"Password:")).decode()
+            is_right = self.script.accounts.get(login) == password
+        else:
+            login, is_right = await self._scram(mechanism, first.decode(), ask)
+        self.logins.append((mechanism, login))
+        return "235 2.7.0 welcome" if is_right else "535 5.7.8 no"
+
+    async def _scram(self, mechanism: str, first: str, ask: Callable[[bytes], Awaitable[bytes]]) -> tuple[str, bool]:
+        """RFC 5802 section 3, written from the text and not from our own server."""
+        name = mechanism.removeprefix("SCRAM-").replace("SHA-", "sha").lower()
+        bare = first.removeprefix("n,,")
+        login, nonce = (field.partition("=")[2] for field in bare.split(","))
+        password = self.script.accounts.get(login, "?")
+        salted = hashlib.pbkdf2_hmac(name, password.encode(), b"some salt", 4096)
+        challenge = f"r={nonce}more,s={base64.b64encode(b'some salt').decode()},i=4096"
+        final = (await ask(challenge.encode())).decode()
+        without_proof, _, proof = final.rpartition(",p=")
+        message = f"{bare},{challenge},{without_proof}".encode()
+        client_key = hmac.digest(salted, b"Client Key", name)
+        signature = hmac.digest(hashlib.new(name, client_key).digest(), message, name)
+        expected = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+        is_right = base64.b64decode(proof) == expected and without_proof == f"c=biws,r={nonce}more"
+        if is_right and not self.script.is_impostor:
+            server_key = hmac.digest(salted, b"Server Key", name)
+            await ask(b"v=" + base64.b64encode(hmac.digest(server_key, message, name)))
+        return login, is_right
 
     async def _content(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         if self.script.mid_data is not None:

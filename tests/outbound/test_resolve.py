@@ -11,7 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from mailservers.outbound import resolve
 from mailservers.outbound.outcomes import Unreachable
 from mailservers.outbound.resolve import Found, MailHost, MailResolver
-from mailservers.outbound.routes import Route, parse_routes
+from mailservers.outbound.routes import RouteBook, parse_routes
+from mailservers.outbound.way import Route
 
 from .stub_dns import Zone, name_server
 
@@ -103,8 +104,8 @@ async def test_no_host(zone: Zone, domain: str, temporary: bool, status: str, wo
 @pytest.mark.parametrize(
     ("host", "found"),
     [
-        ("a.two.test", ["8.8.8.8", "2001:4860:4860::8888"]),
-        ("host-alias.test", ["8.8.8.8", "2001:4860:4860::8888"]),
+        ("a.two.test", ["2001:4860:4860::8888", "8.8.8.8"]),
+        ("host-alias.test", ["2001:4860:4860::8888", "8.8.8.8"]),
         ("mixed.test", ["8.8.8.8"]),
         ("9.9.9.9", ["9.9.9.9"]),
     ],
@@ -131,7 +132,7 @@ async def test_no_address(zone: Zone, host: str, temporary: bool, words: str) ->
 
 async def test_private_addresses_when_allowed(zone: Zone, settings: Any) -> None:
     settings.OUTBOUND_ALLOW_PRIVATE = True
-    assert await MailResolver().addresses(MailHost("private.test", 25)) == Found(["10.0.0.1", "::1"])
+    assert await MailResolver().addresses(MailHost("private.test", 25)) == Found(["::1", "10.0.0.1"])
 
 
 @pytest.mark.parametrize(
@@ -157,15 +158,30 @@ async def test_a_silent_name_server_is_temporary(settings: Any, monkeypatch: pyt
 # ---------------------------------------------------------------- routes
 
 
-async def test_routes_come_first_and_may_name_loopback(settings: Any) -> None:
+async def test_routes_may_name_loopback(settings: Any) -> None:
     settings.ROUTES = {"Example.test": "127.0.0.1:2626", "six.test": "[::1]:2526", "*": "localhost"}
-    resolver = MailResolver()
-    assert await resolver.mail_hosts("example.TEST") == [MailHost("127.0.0.1", 2626, True)]
-    assert await resolver.mail_hosts("six.test") == [MailHost("::1", 2526, True)]
-    (smarthost,) = await resolver.mail_hosts("anything.test")
-    assert smarthost == MailHost("localhost", 25, True)
+    book, resolver = RouteBook(), MailResolver()
+    assert book.find("a@example.TEST", "") == Route("127.0.0.1", 2626)
+    assert book.find("a@six.test", "b@example.test") == Route("::1", 2526)
+    assert book.find("a@anything.test", "") == Route("localhost", 25)
     assert await resolver.addresses(MailHost("127.0.0.1", 2626, True)) == Found(["127.0.0.1"])
-    assert "127.0.0.1" in (await resolver.addresses(smarthost)).addresses
+    assert "127.0.0.1" in (await resolver.addresses(MailHost("localhost", 25, True))).addresses
+
+
+@pytest.mark.parametrize(
+    ("versions", "found"),
+    [
+        ([6, 4], ["::1", "10.0.0.1", "::2", "10.0.0.2"]),
+        ([4, 6], ["10.0.0.1", "::1", "10.0.0.2", "::2"]),
+        ([4], ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]),
+        ([], ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]),
+    ],
+)
+def test_both_ip_versions_have_their_turn(settings: Any, versions: list[int], found: list[str]) -> None:
+    settings.OUTBOUND_IP_VERSIONS = versions
+    many = [f"10.0.0.{n}" for n in range(1, 9)]
+    assert resolve._in_turn([*many, "::1", "::2"]) == found
+    assert resolve._in_turn(["::1"])
 
 
 @pytest.mark.parametrize("target", ["", "host:0", "host:99999", "host:x", "a b", "[::1", "::1"])
