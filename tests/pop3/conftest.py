@@ -156,7 +156,7 @@ class Client:
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "FAILED_LOGIN_DELAY_S", 0)
-    sizes._added.clear()  # each test's database counts message ids anew
+    sizes._known.clear()  # each test's database counts message ids anew
 
 
 def _append(user: User, inbox_id: int, raw: bytes, flags: int = 0) -> Append:

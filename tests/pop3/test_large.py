@@ -36,7 +36,7 @@ async def test_the_same_as_read_whole(connect: Connect, anna: User, is_utf8: boo
         monkeypatch.setattr(module, "open_stored", lambda pk: opened.append(pk) or stored.open_stored(pk))
 
     async def answers() -> list[bytes]:
-        sizes._added.clear()
+        sizes._known.clear()
         client = await connect()
         if is_utf8:
             await client.ok("UTF8")

@@ -259,12 +259,12 @@ async def test_what_is_remembered_of_sizes_is_bounded(
 ) -> None:
     monkeypatch.setattr(sizes, "MAX_REMEMBERED", 2)
     monkeypatch.setattr(sizes, "READ_MESSAGES", 2)
-    sizes._added.clear()
+    sizes._known.clear()
     for i in range(5):
         await put(anna, b"Subject: %d\n\n" % i)
     client = await connect(anna)
     assert await client.command("STAT") == b"+OK 5 70\r\n"
-    assert len(sizes._added) == 2
+    assert len(sizes._known) == 2
 
 
 # ---------------------------------------------------------------- many messages, big messages, slow clients
