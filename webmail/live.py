@@ -2,27 +2,63 @@
 
 Messages are hints, as the store's are: `{"mailbox": id, "modseq": n}`, mailbox 0 when the folders themselves changed.
 The browser asks for the changes itself (`listing.views.changes`); a lost hint costs the delay until its next poll.
+
+A page that shows what became of a sent message says `{"track": "mailbox-uid"}` ("" to end it), and is told
+`{"track": "mailbox-uid"}` when something has happened to it, and `{"trying": address, "trace": id, "host": …,
+"tls": …}` while an attempt is under way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from mailservers.store.changes import hub
-from mailservers.store.transaction import Change
+from mailservers.store.engine import store
+from mailservers.store.events import Step
+from mailservers.store.lists import open_message
+from mailservers.store.sent_traces import traces_of
+from mailservers.store.transaction import Change, Event
 
 COALESCE_S = 0.1
 UNAUTHENTICATED = 4401  # close code
+MAX_FRAME = 200  # characters from the browser
+_ITEM = re.compile(r"(\d{1,15})-(\d{1,15})\Z", re.ASCII)
+
+
+def _tracked_item(text: str) -> tuple[int, int] | tuple[()] | None:
+    """(mailbox id, UID); () to track nothing; None for what is not understood."""
+    try:
+        words = json.loads(text) if len(text) <= MAX_FRAME else None
+    except (ValueError, RecursionError):
+        return None
+    value = words.get("track") if isinstance(words, dict) else None
+    if value == "":
+        return ()
+    found = _ITEM.match(value) if isinstance(value, str) else None
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _trying(event: Event) -> dict[str, str]:
+    return {"trying": event.recipient, "trace": event.trace_id, "host": event.peer, "tls": event.detail}
+
+
+def _traces_of_place(owner_id: int, mailbox_id: int, uid: int) -> list[str]:
+    opened = open_message(owner_id, mailbox_id, uid)
+    return traces_of(owner_id, opened.message_id_field) if opened is not None else []
 
 
 class MailConsumer(AsyncWebsocketConsumer):
     """One browser tab of one user."""
 
     owner_id: int | None = None
+    tracked = ""  # "mailbox-uid"
+    traces: frozenset[str] = frozenset()  # of the tracked message
+    is_track_due = False
 
     async def connect(self) -> None:
         user = self.scope.get("user")
@@ -36,20 +72,46 @@ class MailConsumer(AsyncWebsocketConsumer):
         self.sending: asyncio.Task[None] | None = None
         hub.attach()
         hub.watch_owner(user.pk, self.note)
+        hub.watch_events(self.note_event)
 
     async def disconnect(self, code: int) -> None:
         if self.owner_id is None:
             return
         hub.unwatch_owner(self.owner_id, self.note)
+        hub.unwatch_events(self.note_event)
         if self.timer is not None:
             self.timer.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """The browser has nothing to say here."""
+        """Which message is tracked from now on; anything else is passed over."""
+        item = _tracked_item(text_data or "")
+        if self.owner_id is None or item is None:
+            return
+        self.tracked, self.traces = "", frozenset()
+        if not item:
+            return
+        self.traces = frozenset(await store.read(_traces_of_place, self.owner_id, *item))
+        self.tracked = f"{item[0]}-{item[1]}"
+        await self._send({"track": self.tracked})  # what happened before we listened
+        for event in hub.under_way(self.traces):
+            await self._send(_trying(event))
+
+    def note_event(self, event: Event) -> None:
+        """Called by the hub, for every event there is: most are of no message that is tracked here."""
+        if event.trace_id not in self.traces:
+            return
+        if event.step == Step.TRYING:
+            self.telling = asyncio.get_running_loop().create_task(self._send(_trying(event)))
+            return
+        self.is_track_due = True
+        self.wake()
 
     def note(self, change: Change) -> None:
         """Called by the hub: what comes within COALESCE_S goes out as one message a mailbox."""
         self.waiting[change.mailbox_id] = max(change.modseq, self.waiting.get(change.mailbox_id, 0))
+        self.wake()
+
+    def wake(self) -> None:
         if self.timer is None:
             self.timer = asyncio.get_running_loop().call_later(COALESCE_S, self.flush)
 
@@ -61,6 +123,9 @@ class MailConsumer(AsyncWebsocketConsumer):
     async def tell(self, waiting: dict[int, int]) -> None:
         for mailbox_id, modseq in waiting.items():
             await self._send({"mailbox": mailbox_id, "modseq": modseq})
+        if self.is_track_due:
+            self.is_track_due = False
+            await self._send({"track": self.tracked})
 
     async def _send(self, value: dict[str, Any]) -> None:
         try:

@@ -10,6 +10,7 @@ from webmail.marking import views as marking
 from webmail.reading import views as reading
 from webmail.searching import views as searching
 from webmail.senders import views as senders
+from webmail.sending import views as sending
 
 urlpatterns = [
     path("", listing.home, name="home"),
@@ -29,6 +30,10 @@ urlpatterns = [
     path("mail/compose/save/", compose.save, name="compose-save"),
     path("mail/compose/send/", compose.send, name="compose-send"),
     path("mail/compose/discard/", compose.discard, name="compose-discard"),
+    path("mail/sending/undo/<str:trace_id>/", sending.undo_sending, name="undo-sending"),
+    path("mail/sending/options/", sending.options, name="sending-options"),
+    path("mail/<int:mailbox_id>/<int:uid>/tracker/", sending.tracker, name="tracker"),
+    path("mail/<int:mailbox_id>/<int:uid>/tracker/act/", sending.tracker_act, name="tracker-act"),
     path("mail/<int:mailbox_id>/", listing.mailbox, name="mailbox"),
     path("mail/<int:mailbox_id>/rows/", listing.rows, name="mailbox-rows"),
     path("mail/<int:mailbox_id>/changes/", listing.changes, name="mailbox-changes"),

@@ -34,6 +34,7 @@ STEPS: dict[str, tuple[str, str, str]] = {
     Step.FAILED: ("Failed", "circle-x", "Could not be sent to {recipient}, for good."),
     Step.BOUNCED: ("Sender told", "undo-2", "A notice to {sender}."),
     Step.HELD: ("Set aside", "pause", "Waits for an administrator; it is not sent to {recipient} until then."),
+    Step.CORRECTED: ("Corrected", "pencil", "The address was corrected: {recipient}."),
     Step.CANCELLED: ("Cancelled", "trash-2", "Taken out of the queue: it will not be sent to {recipient}."),
 }
 OUTCOMES = (

@@ -29,6 +29,7 @@ from accounts.roles import Permission, Scope
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
+from mailservers.store.events import Step
 from mailservers.store.transaction import Event
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class LogConsumer(AsyncWebsocketConsumer):
         """Called by the hub on the event loop: never waits."""
         if self._wanted is None or not self._wanted.admits(event) or self._scope is None:
             return
-        if not self._scope.sees(event.sender, event.recipient):
+        if event.step == Step.TRYING or not self._scope.sees(event.sender, event.recipient):
             return
         if len(self._waiting) == BACKLOG:
             self._dropped += 1

@@ -70,6 +70,7 @@ def submit(
     peer: str = "webmail",
     sent_mailbox_id: int | None = None,
     not_before: datetime | None = None,
+    trace_id: str = "",
     also: Callable[[Transaction], None] | None = None,
 ) -> str:
     """Accept a message written in the webmail; its trace id. Not for the event loop.
@@ -86,7 +87,7 @@ def submit(
     if len(raw) > settings.MESSAGE_SIZE_LIMIT:
         raise SubmissionRefused(f"The message is larger than {settings.MESSAGE_SIZE_LIMIT} octets")
     envelope = Envelope(
-        new_trace_id(),
+        trace_id or new_trace_id(),
         reverse_path,
         peer,
         with_protocol="HTTP",

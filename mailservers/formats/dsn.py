@@ -218,10 +218,10 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 def _status_part(notice: Notice) -> bytes:
     blocks = [
         [
+            *([f"Original-Envelope-Id: {_plain(notice.envid)}"] if notice.envid else []),
             f"Reporting-MTA: dns; {_plain(notice.reporting_mta)}",
             f"Arrival-Date: {format_date(notice.arrived_at)}",
             f"X-Postroom-Trace: {notice.trace_id}",
-            *([f"Original-Envelope-Id: {_plain(notice.envid)}"] if notice.envid else []),
         ],
         *(_recipient_fields(notice.action, recipient) for recipient in notice.recipients),
     ]

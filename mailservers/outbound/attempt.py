@@ -32,13 +32,17 @@ from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
 from mailservers.outbound.tls_policy import at_least, need_of
 from mailservers.outbound.tls_sessions import count_session, is_about_tls
 from mailservers.outbound.way import PLAIN_WAY
+from mailservers.store.changes import hub
 from mailservers.store.content import IN_THREAD_OVER, read_message
 from mailservers.store.engine import store
+from mailservers.store.events import Step
+from mailservers.store.transaction import Event
 
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 8  # tried in one attempt
 ATTEMPT_S = 3600.0  # an attempt, with all its hosts, at most
+MAX_TOLD = 20  # recipients of whom it is told that they are being tried
 LARGE_OCTETS = 2 * 1024 * 1024
 LARGE_AT_ONCE = 4  # large messages in memory at once
 
@@ -157,6 +161,7 @@ class Attempt:
     ) -> list[Outcome]:
         """Over a connection that is there already, if it still works; else over a new one."""
         self._key = key = (host.name, address, host.port, need, self._way)
+        self._say(_peer(host.name, address))
         session = self._means.pool.take(key)
         if session is not None:
             try:
@@ -168,6 +173,7 @@ class Attempt:
     async def _transact(self, session: SmtpSession) -> list[Outcome]:
         self._session = session
         self.was_reached = True
+        self._say(_peer(session.host, session.address), session.tls)
         try:
             async with self._turn():
                 message = await self._message(session)
@@ -175,6 +181,12 @@ class Attempt:
         except BaseException:
             session.abort()
             raise
+
+    def _say(self, peer: str, tls: str = "") -> None:
+        """To the sender who watches, if one of our users: which host is being tried, and how well it is secured."""
+        if self.job.sender_id is not None:
+            for recipient in self.job.recipients[:MAX_TOLD]:
+                hub.progress(Event(self.job.trace_id, Step.TRYING, recipient=recipient.address, peer=peer, detail=tls))
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._means.large if self.job.size > LARGE_OCTETS else nullcontext()
@@ -210,6 +222,10 @@ class Attempt:
         """Leave the connection to the next message; after the outcome is safe."""
         if self._session is not None:
             self._means.pool.give(self._key, self._session)
+
+
+def _peer(host: str, address: str) -> str:
+    return host if host == address else f"{host} [{address}]"
 
 
 def _as_lines(raw: bytes) -> bytes:

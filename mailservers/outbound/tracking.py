@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from mailservers.models import DeliveryEvent, QueuedRecipient, RecipientState
+from mailservers.models import DeliveryEvent, QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.outbound.leases import WAITING_STATES
 from mailservers.store.events import Step
 from mailservers.store.sent_traces import traces_of
@@ -56,7 +56,8 @@ class Tracked:
 
     @property
     def may_correct(self) -> bool:
-        return (self.may_act or self.stage is Stage.FAILED) and not self.corrected_to
+        """What is scheduled can be taken back and edited instead."""
+        return self.stage in (Stage.WAITING, Stage.DEFERRED, Stage.FAILED) and not self.corrected_to
 
 
 _STAGES = {
@@ -80,7 +81,9 @@ def track(user_id: int, message_id_field: str) -> list[Tracked]:
         address = str(event.data.get("for") or event.recipient)  # of a group, its address and not its members'
         key = (event.trace_id, address.lower())
         if event.step in _STAGES:
-            found[key] = _after(event, address, found.get(key))
+            found[key] = _after(event, address)
+        elif event.step == Step.CORRECTED and key in found:
+            found[key] = replace(found[key], corrected_to=str(event.data.get("corrected_to") or ""))
         elif event.step == Step.BOUNCED:
             _note_told(found, event)
     for row in _waiting(user_id, traces):
@@ -90,8 +93,7 @@ def track(user_id: int, message_id_field: str) -> list[Tracked]:
     return sorted(found.values(), key=lambda one: order[one.trace_id])[:MAX_SHOWN]
 
 
-def _after(event: DeliveryEvent, address: str, before: Tracked | None) -> Tracked:
-    """What the event says; that an address was corrected stays known."""
+def _after(event: DeliveryEvent, address: str) -> Tracked:
     return Tracked(
         event.trace_id,
         address,
@@ -100,7 +102,6 @@ def _after(event: DeliveryEvent, address: str, before: Tracked | None) -> Tracke
         event.detail,
         event.peer,
         str(event.data.get("tls") or ""),
-        corrected_to=str(event.data.get("corrected_to") or (before.corrected_to if before else "")),
     )
 
 
@@ -137,6 +138,32 @@ def _as_queued(row: QueuedRecipient, said: Tracked | None) -> Tracked:
         row.next_attempt,
         row.pk,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NextTry:
+    """When a message in the Outbox goes, or is tried again; `at` None: an administrator holds it."""
+
+    at: datetime | None
+    is_first: bool
+
+
+def next_tries(mailbox_id: int, uids: Sequence[int]) -> dict[int, NextTry]:
+    """By UID in an Outbox: the soonest of each message's recipients."""
+    rows = QueuedRecipient.objects.filter(queued__outbox_id=mailbox_id, queued__outbox_uid__in=list(uids))
+    rows = rows.filter(state__in=WAITING_STATES).order_by("next_attempt")
+    found: dict[int, NextTry] = {}
+    for uid, state, moment, attempts in rows.values_list("queued__outbox_uid", "state", "next_attempt", "attempts"):
+        is_held = state == RecipientState.HELD
+        if uid is not None and (uid not in found or (found[uid].at is None and not is_held)):
+            found[uid] = NextTry(None if is_held else moment, attempts == 0)
+    return found
+
+
+def trace_of_place(user_id: int, mailbox_id: int, uid: int) -> str:
+    """The trace of the user's message with this place in the Outbox; "" when it has left the queue."""
+    queued = QueuedMessage.objects.filter(sender_id=user_id, outbox_id=mailbox_id, outbox_uid=uid)
+    return queued.values_list("trace_id", flat=True).first() or ""
 
 
 def is_over(tracked: Sequence[Tracked]) -> bool:

@@ -14,7 +14,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -29,6 +30,7 @@ from mailservers.store.transaction import Change, Event, Transaction
 
 log = logging.getLogger(__name__)
 GROUP = "postroom.changes"
+MAX_UNDER_WAY = 2000
 POLL_WITH_LAYER_S = 30.0
 EVENTS_AT_ONCE = 500
 
@@ -50,6 +52,8 @@ class ChangeHub:
         self._origin = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._telling: set[asyncio.Task[None]] = set()
+        self._under_way: OrderedDict[tuple[str, str], Event] = OrderedDict()  # by trace and recipient
 
     # ------------------------------------------------------------ life
 
@@ -146,8 +150,37 @@ class ChangeHub:
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:
+            if event.id:
+                self._under_way.pop((event.trace_id, event.recipient), None)
             for on_event in tuple(self._events):
                 _guarded(on_event, event)
+
+    def progress(self, event: Event) -> None:
+        """Tell those who watch what is being done and not done yet: nothing is stored, `event.id` is 0. On the event
+        loop. Other processes are told over the Channels layer, where there is one."""
+        self._note_progress(event)
+        layer = get_channel_layer()
+        if self._loop is None or layer is None or isinstance(layer, InMemoryChannelLayer):
+            return
+        message = {
+            "type": "changes",
+            "origin": self._origin,
+            "changes": [],
+            "last_event": 0,
+            "progress": [event.trace_id, event.step, "ok", "", event.recipient, event.peer, event.detail],
+        }
+        self._telling.add(task := self._loop.create_task(_send(layer, message)))
+        task.add_done_callback(self._telling.discard)
+
+    def _note_progress(self, event: Event) -> None:
+        self._under_way[event.trace_id, event.recipient] = event
+        if len(self._under_way) > MAX_UNDER_WAY:
+            self._under_way.popitem(last=False)
+        self._tell([event])
+
+    def under_way(self, traces: Collection[str]) -> list[Event]:
+        """The last progress told of these traces, of what has not ended yet."""
+        return [event for (trace_id, _), event in self._under_way.items() if trace_id in traces]
 
     # ------------------------------------------------------------ other processes
 
@@ -161,6 +194,8 @@ class ChangeHub:
                     if message.get("origin") == self._origin:
                         continue
                     self._dispatch([Change(*c) for c in message["changes"]])
+                    if "progress" in message:
+                        self._note_progress(Event(*message["progress"]))
                     if message["last_event"]:
                         await self._read_events()
             except asyncio.CancelledError:
@@ -222,6 +257,13 @@ class ChangeHub:
             found = await store.read(_events_after, position.last, position.gaps)
             is_full = len(found) >= EVENTS_AT_ONCE
             self._tell(position.read(found, time.monotonic()))
+
+
+async def _send(layer: Any, message: dict[str, Any]) -> None:
+    try:
+        await layer.group_send(GROUP, message)
+    except Exception:
+        log.info("progress was not told to the other processes", exc_info=True)
 
 
 def _foreign_writes(tx: Transaction) -> int | None:

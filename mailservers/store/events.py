@@ -28,6 +28,8 @@ class Step:
     FAILED = "failed"  # given up
     BOUNCED = "bounced"  # the sender was told
     CANCELLED = "cancelled"  # taken out of the queue
+    CORRECTED = "corrected"  # its sender has sent it to another address instead
+    TRYING = "trying"  # told to those who watch, and never stored
     HELD = "held"  # set aside until an administrator decides
 
 

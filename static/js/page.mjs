@@ -25,12 +25,17 @@ document.addEventListener("keydown", (event) => {
 
 function arm(toast) {
   let timer;
-  const start = () => (timer = setTimeout(() => toast.remove(), TOAST_MS));
+  const seconds = Number(toast.dataset.seconds ?? 0);
+  if (seconds) toast.style.setProperty("--toast-time", `${seconds}s`);
+  const start = () => (timer = setTimeout(() => toast.remove(), seconds * 1000 || TOAST_MS));
   const stop = () => clearTimeout(timer);
-  toast.addEventListener("pointerenter", stop);
-  toast.addEventListener("pointerleave", start);
-  toast.addEventListener("focusin", stop);
-  toast.addEventListener("focusout", start);
+  if (!seconds) {
+    // The time to undo goes on, whatever the pointer does.
+    toast.addEventListener("pointerenter", stop);
+    toast.addEventListener("pointerleave", start);
+    toast.addEventListener("focusin", stop);
+    toast.addEventListener("focusout", start);
+  }
   toast.addEventListener("click", (event) => {
     if (event.target.closest("[data-dismiss]")) toast.remove();
   });

@@ -139,9 +139,17 @@ def load(user: User, opened: OpenMessage, raw: bytes) -> Letter:
         subject=opened.row.subject,
         text=message_text(opened, raw).removesuffix("\n"),
         draft_uid=opened.row.uid,
-        origin=Origin.parse(" ".join(origin.decode("utf-8", "replace").split())) if origin else None,
+        origin=_origin(opened, origin),
         files=carried_files(opened),
     )
+
+
+def _origin(opened: OpenMessage, field: bytes | None) -> Origin | None:
+    """What a draft answers: our own field says it, else (another program's, or one taken back) In-Reply-To."""
+    if field is not None:
+        return Origin.parse(" ".join(field.decode("utf-8", "replace").split()))
+    named = opened.in_reply_to.split()
+    return Origin("reply", 0, 0, named[0]) if named else None
 
 
 # ---------------------------------------------------------------- attachments

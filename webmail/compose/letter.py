@@ -72,6 +72,7 @@ class Letter:
     bcc: str = ""
     subject: str = ""
     text: str = ""
+    send_at: str = ""  # a local date and time as typed; "": at once
     draft_uid: int | None = None
     origin: Origin | None = None
     files: Sequence[CarriedFile] = ()
@@ -88,6 +89,7 @@ class Letter:
             bcc=post.get("bcc", ""),
             subject=post.get("subject", ""),
             text=post.get("text", "")[:MAX_TEXT],
+            send_at=post.get("when", "") if post.get("send") == "later" else post.get("send_at", ""),
             draft_uid=int(draft) if draft.isascii() and draft.isdecimal() and len(draft) < 16 else None,
             origin=Origin.parse(post.get("origin", "")),
             files=[one for one in carried if one is not None],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -10,11 +11,12 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from mailservers.delivery.submission import SubmissionRefused, submit
+from mailservers.delivery.undo import sender_wishes, undo_until
 from mailservers.store.content import read_message
 from mailservers.store.engine import store
 from mailservers.store.errors import OverQuota
@@ -28,7 +30,10 @@ from webmail.compose.people import NotAddresses, identities, parse_people
 from webmail.folders.tree import folder_tree
 from webmail.marking.operations import mailbox_for
 from webmail.reading.views import read_fields
+from webmail.sending.moments import BadMoment, bounds, parse_moment, presets
+from webmail.templatetags.toasts import undo_tag
 
+SHOWN_S = 10  # for so long Undo is shown for mail that is sent later
 MAX_PREFILL = 2000  # characters of a field given in the address
 
 
@@ -106,8 +111,7 @@ def send(request: MailRequest) -> HttpResponse:
     try:
         _check(letter)
         if not letter.errors:
-            _submit(request, letter)
-            messages.info(request, "Message sent.")
+            _send_off(request, letter)
             return _leave(request)
     except drafts.DraftChanged:
         letter.draft_uid, letter.files, status = None, (), 409
@@ -138,6 +142,21 @@ def discard(request: MailRequest) -> HttpResponse:
 # ---------------------------------------------------------------- sending
 
 
+def _send_off(request: MailRequest, letter: Letter) -> None:
+    """Submit, and say what happens now: with Undo while the message waits."""
+    chosen = parse_moment(letter.send_at)
+    undo_s = sender_wishes(request.user.pk).undo_s
+    not_before = chosen or undo_until(timezone.now(), undo_s)
+    trace_id = _submit(request, letter, not_before)
+    if chosen is not None:
+        moment = formats.date_format(timezone.localtime(chosen), "l j F, H:i")
+        messages.info(request, f"Will be sent on {moment}.", extra_tags=undo_tag(trace_id, max(undo_s, SHOWN_S)))
+    elif not_before is not None:
+        messages.info(request, "Sending…", extra_tags=undo_tag(trace_id, undo_s))
+    else:
+        messages.info(request, "Message sent.")
+
+
 def _check(letter: Letter) -> None:
     for name in ("to", "cc", "bcc"):
         try:
@@ -146,20 +165,25 @@ def _check(letter: Letter) -> None:
             letter.errors[name] = str(error)
     if not letter.errors and not (letter.to.strip() or letter.cc.strip() or letter.bcc.strip()):
         letter.errors["to"] = "Who is it for? Enter at least one address."
+    try:
+        parse_moment(letter.send_at)
+    except BadMoment as error:
+        letter.errors["send_at"] = str(error)
 
 
-def _submit(request: MailRequest, letter: Letter) -> None:
+def _submit(request: MailRequest, letter: Letter, not_before: datetime | None) -> str:
     user = request.user
     files = drafts.gather_files(user, letter, request.FILES.getlist("upload"))
     written = drafts.write(user, letter, files, for_draft=False)
     answered = letter.origin.find(user.pk) if letter.origin else []
-    submit(
+    return submit(
         identity_of(user),
         build(written, timezone.localtime()),
         _envelope(written),
         reverse_path=written.sender.address,
         peer=request.META.get("REMOTE_ADDR", ""),
         sent_mailbox_id=store.call_sync(mailbox_for, user.pk, "\\Sent"),
+        not_before=not_before,
         also=lambda tx: drafts.after_sending(tx, user.pk, letter, answered),
     )
 
@@ -198,6 +222,9 @@ def _context(request: MailRequest, letter: Letter, note: str, status: int) -> di
         "identities": own,
         "sender": choose_sender(own, letter.sender),
         "note": note,
+        "presets": presets(),
+        "send_bounds": bounds(),
+        "zone": timezone.get_current_timezone_name(),
         "has_conflict": status == 409,
         "limit_mb": settings.WEB_ATTACHMENTS_LIMIT // (1024 * 1024),
         "folder": None,

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from mailservers.models import OUTBOX_USE
 from mailservers.store.queries import MailboxRow, list_mailboxes
 from webmail.folders.usage import UsageLine, usage_line
 
 _SPECIAL = {
     "\\Drafts": (1, "file-pen"),
-    "\\Sent": (2, "send"),
-    "\\Archive": (3, "archive"),
-    "\\Junk": (4, "shield-alert"),
-    "\\Trash": (5, "trash-2"),
+    OUTBOX_USE: (2, "clock"),
+    "\\Sent": (3, "send"),
+    "\\Archive": (4, "archive"),
+    "\\Junk": (5, "shield-alert"),
+    "\\Trash": (6, "trash-2"),
 }
 _LAST = 9
 MAX_INDENT = 5
@@ -51,7 +53,9 @@ class Folder:
 
     @property
     def use(self) -> str:
-        """ "drafts", "sent", "archive", "junk", "trash", or ""."""
+        """ "drafts", "outbox", "sent", "archive", "junk", "trash", or ""."""
+        if self.box.special_use == OUTBOX_USE:
+            return "outbox"
         return self.box.special_use.lstrip("\\").lower() if self.box.special_use in _SPECIAL else ""
 
 
@@ -69,7 +73,8 @@ class FolderTree:
 
     @property
     def special(self) -> list[Folder]:
-        return [folder for folder in self.folders if not folder.is_custom]
+        """An Outbox in which nothing waits is not shown."""
+        return [f for f in self.folders if not f.is_custom and (f.use != "outbox" or f.box.messages)]
 
     @property
     def custom(self) -> list[Folder]:
@@ -102,7 +107,7 @@ def _folder(box: MailboxRow) -> Folder:
     levels = box.name.split("/")
     icon = "inbox" if box.name == "INBOX" else _SPECIAL.get(box.special_use, (0, "folder"))[1]
     use = box.special_use
-    if use == "\\Drafts":
+    if use in ("\\Drafts", OUTBOX_USE):
         count = box.messages
     elif use in ("\\Sent", "\\Trash"):
         count = 0
@@ -114,5 +119,5 @@ def _folder(box: MailboxRow) -> Folder:
         icon,
         min(len(levels) - 1, MAX_INDENT) if is_custom else 0,
         count,
-        bool(count) and use != "\\Drafts",
+        bool(count) and use not in ("\\Drafts", OUTBOX_USE),
     )

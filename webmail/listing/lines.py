@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from django.utils import formats, timezone
 
-from mailservers.store.lists import ListRow
+from mailservers.outbound.tracking import NextTry, next_tries
+from mailservers.store.lists import NO_MARKS, ListRow, Marks
 from webmail.folders.tree import Folder
 
 AVATAR_COLOURS = 8
@@ -43,9 +45,37 @@ def line_of(row: ListRow, folder: Folder | None, *, show_folder: bool = False, f
     )
 
 
+def lines_of(rows: Sequence[ListRow], folder: Folder, marks: Marks = NO_MARKS) -> list[Line]:
+    """The rows of one folder. In the Outbox, when each goes; one more query there."""
+    lines = [line_of(row, folder, fits=marks.fits(row)) for row in rows]
+    if folder.use != "outbox" or not rows:
+        return lines
+    tries = next_tries(folder.id, [row.uid for row in rows])
+    return [replace(line, when=_goes_at(tries.get(line.row.uid))) for line in lines]
+
+
+def _goes_at(found: NextTry | None) -> str:
+    if found is None:
+        return ""
+    if found.at is None:
+        return "held"
+    if found.at <= timezone.now():
+        return "now"
+    return f"{'at' if found.is_first else 'again'} {near_date(found.at)}"
+
+
+def near_date(moment: datetime) -> str:
+    """The time today, weekday and time within a week, else the date and the time; in the current time zone."""
+    local, now = timezone.localtime(moment), timezone.localtime()
+    if local.date() == now.date():
+        return formats.date_format(local, "H:i")
+    within_a_week = timedelta(0) < local - now < timedelta(days=6)
+    return formats.date_format(local, "D H:i" if within_a_week else "j M, H:i")
+
+
 def who(row: ListRow, folder: Folder | None) -> str:
-    """The other side: the sender, or in Sent and Drafts the recipients."""
-    if folder is not None and folder.use in ("sent", "drafts"):
+    """The other side: the sender, or in Sent, Drafts and the Outbox the recipients."""
+    if folder is not None and folder.use in ("sent", "drafts", "outbox"):
         return f"To: {names(row.to)}" if row.to else "(no recipient)"
     return row.from_name or row.from_address or "(unknown sender)"
 

@@ -13,7 +13,7 @@ from mailservers.store import lists
 from mailservers.store.queries import changes_since
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import Folder, FolderTree, folder_tree
-from webmail.listing.lines import Line, line_of
+from webmail.listing.lines import lines_of
 
 FILTERS = {
     "": lists.NO_MARKS,
@@ -93,7 +93,7 @@ def changes(request: MailRequest, mailbox_id: int) -> HttpResponse:
         return JsonResponse({**answer, "reset": True})
     found = lists.rows_of(mailbox_id, [row.uid for row in happened.rows]) if happened.rows else []
     marks = FILTERS[_filter_name(request)]
-    lines = [line_of(row, folder, fits=marks.fits(row)) for row in found]
+    lines = lines_of(found, folder, marks)
     html = render_to_string("webmail/_lines.html", {"lines": lines, "folder": folder}, request) if lines else ""
     gone = [f"{mailbox_id}-{uid}" for uid in happened.expunged]
     return JsonResponse({**answer, "reset": False, "rows": html, "gone": gone})
@@ -117,6 +117,6 @@ def _filter_name(request: MailRequest) -> str:
 
 def _rows_context(rows: list[lists.ListRow], folder: Folder) -> dict[str, Any]:
     """`rows` has one more than a page when there are more."""
-    lines: list[Line] = [line_of(row, folder) for row in rows[: lists.PAGE]]
+    lines = lines_of(rows[: lists.PAGE], folder)
     more = str(rows[lists.PAGE - 1].key) if len(rows) > lists.PAGE else ""
     return {"lines": lines, "more": more}

@@ -132,6 +132,19 @@ def _erase(request: MailRequest, chosen: Chosen) -> Done:
     return Done(f"{_count(erased)} {_deleted()}.", left=True)
 
 
+def _unsend(request: MailRequest, chosen: Chosen) -> Done:
+    done, late = store.call_sync(operations.unsend, request.user.pk, chosen)
+    text = f"{_count(done)} not sent: back in Drafts." if done else ""
+    if late:
+        text += f" Too late for {late}: being sent right now."
+    return Done(text.strip() or "Too late: sent already.", left=done > 0 and not late)
+
+
+def _send_now(request: MailRequest, chosen: Chosen) -> Done:
+    tried = store.call_sync(operations.send_now, request.user.pk, chosen)
+    return Done("Sending now." if tried else "Nothing to send: it is being tried, was tried a moment ago, or is held.")
+
+
 def _undo(request: MailRequest, chosen: Chosen) -> Done:
     moved = [Moved(*_numbers(text, 3)) for text in request.POST.getlist("back")[:MAX_ITEMS]]
     return Done(f"{_count(store.call_sync(operations.put_back, request.user.pk, moved))} put back.")
@@ -157,6 +170,8 @@ ACTIONS: dict[str, Action] = {
     "junk": _moving("\\Junk", "moved to Junk", add=("$Junk",), remove=("$NotJunk",)),
     "not-junk": _moving("", "moved to Inbox", add=("$NotJunk",), remove=("$Junk",)),
     "erase": _erase,
+    "unsend": _unsend,
+    "send-now": _send_now,
     "undo": _undo,
     "empty": _empty,
 }

@@ -20,13 +20,14 @@ from mailservers.formats.text import decode_charset, html_to_text, part_source, 
 from mailservers.store import lists
 from mailservers.store.content import read_message
 from webmail.access import MailRequest, mail_view, wants_part
-from webmail.folders.tree import folder_tree
+from webmail.folders.tree import Folder, folder_tree
 from webmail.listing.lines import colour, initial
 from webmail.listing.views import page_context
 from webmail.reading import parts
 from webmail.reading.html import BODY_POLICY, CleanHtml, TooComplex, clean_html
 from webmail.reading.layout import Place, decoded_size, lay_out, part_at
 from webmail.reading.plain import text_to_html
+from webmail.sending.views import tracker_context
 
 MAX_SOURCE = 1_000_000  # octets shown; the download has all
 MAX_PEOPLE = 500  # addresses shown of one field
@@ -60,11 +61,14 @@ def message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     """The reader alone when htmx asks, else the whole page around it."""
     opened = _open(request, mailbox_id, uid)
     if wants_part(request):
-        context = {"tree": (tree := folder_tree(request.user.pk)), "folder": tree.by_id(mailbox_id)}
+        context: dict[str, Any] = {"tree": (tree := folder_tree(request.user.pk)), "folder": tree.by_id(mailbox_id)}
         template = "webmail/_reader.html"
     else:
         context = page_context(request, mailbox_id)
         template = "webmail/mailbox.html"
+    folder: Folder | None = context["folder"]
+    if folder is not None and folder.use in ("sent", "outbox"):
+        context |= tracker_context(request.user, opened)
     return render(request, template, {**context, **reader_context(request, opened)})
 
 

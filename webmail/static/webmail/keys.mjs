@@ -32,6 +32,7 @@ const KEYS = {
     if (box) box.checked = !box.checked;
     showSelection();
   },
+  z: () => document.querySelector(".toast form button, .reader-pane [data-key=z]")?.click(),
   "?": () => document.getElementById("shortcuts")?.showModal(),
 };
 

@@ -3,6 +3,7 @@
 
 import { openSocket } from "../js/socket.mjs";
 import { pane, reload, removeRows, takeRows } from "./list.mjs";
+import { takeNews, watchTracker } from "./tracker.mjs";
 
 const POLL_MS = 20_000;
 const WAIT_MS = 120;
@@ -82,14 +83,17 @@ export function startLive() {
   new MutationObserver(showUnread).observe(document.querySelector("title"), { childList: true });
   document.addEventListener("mail-changed", look);
   const socket = openSocket("/live/mail/", {
-    onMessage: look,
+    onMessage: (value) => takeNews(value) || look(),
     onState(isOpen) {
       const words = isOpen ? "New mail appears at once" : "Not connected: looking for new mail every 20 seconds";
       state.title = words;
       state.lastElementChild.textContent = words;
       state.firstElementChild.classList.toggle("is-live", isOpen);
-      if (isOpen) look(); // whatever happened meanwhile
+      if (!isOpen) return;
+      look(); // whatever happened meanwhile
+      watchTracker(socket, true);
     },
   });
+  document.addEventListener("htmx:afterSettle", () => watchTracker(socket));
   setInterval(() => !socket.isOpen() && document.visibilityState === "visible" && ask(), POLL_MS);
 }
