@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 DATA_DIR ?= data
 
-.PHONY: install serve test test-postgres fast check bench crash clients lock clean
+.PHONY: install serve test test-postgres fast check bench crash fuzz clients lock clean
 
 install: $(VENV)/.installed
 
@@ -48,11 +48,19 @@ check: $(VENV)/.installed-dev
 	POSTROOM_DATA_DIR=build/check $(BIN)/python -m mypy .
 	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py makemigrations --check --dry-run
 	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py check --fail-level WARNING
-	! grep -nE 'https?://|index-url|--find-links' requirements.txt requirements-dev.txt
+	! grep -nE 'https?://|index-url|--find-links' requirements.txt requirements-dev.txt requirements-fuzz.txt
 
 # Kill the server at random moments and at each fsync, rename and write, and worse; SEED=1 ROUNDS=10 make crash
 crash: $(VENV)/.installed-dev
 	ROUNDS=$${ROUNDS:-200} $(BIN)/python -m pytest tests/crash -s
+
+$(VENV)/.installed-fuzz: requirements-fuzz.txt $(VENV)/.installed-dev
+	$(PIP) -r requirements-fuzz.txt
+	touch $@
+
+# Coverage-guided fuzzing of every parser (docs/robustness.md); TARGETS="imap_search mime_scan" DURATION=600 make fuzz
+fuzz: $(VENV)/.installed-fuzz
+	nice $(BIN)/python -m tests.fuzz.run $(TARGETS) --seconds $${DURATION:-30}
 
 # Real mail programs against a running server.
 clients: $(VENV)/.installed-dev
@@ -70,6 +78,8 @@ lock: | $(VENV)/bin/python
 	    --extra cluster pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --extra cluster --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	echo 'atheris>=3.0' | $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate - -o requirements-fuzz.txt
 
 clean:
 	rm -rf $(VENV) build

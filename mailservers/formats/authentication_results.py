@@ -20,7 +20,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+\Z")  # RFC 2045 5.1
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]*@[A-Za-z0-9.-]+\Z")
 _SPECIAL = re.compile(r"[()\"\\;]")
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
-_PAIR = re.compile(r'([A-Za-z0-9_.-]+)(?:\s*/\s*\d+)?\s*=\s*("(?:[^"\\]|\\.)*"|[^\s";]+)', re.DOTALL)
+# Possessive, and from the start of a word only: a long word that is no name is looked at once, not from each octet on.
+_PAIR = re.compile(
+    r'(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]++)(?:\s*+/\s*+\d++)?+\s*+=\s*+("(?:[^"\\]++|\\.)*+"|[^\s";]++)', re.DOTALL
+)
 _ID = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s";]+)', re.DOTALL)
 
 

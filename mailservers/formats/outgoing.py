@@ -27,13 +27,13 @@ def to_wire(raw: bytes) -> bytes:
     only break a field in two, and a line end in the body.
     """
     raw = without_return_path(raw)
-    if b"\0" in raw:
-        raw = _NUL_DOTS.sub(lambda line: line[0].replace(b"\0", b""), raw)
     pairs = raw.count(b"\r\n")
     if raw.count(b"\n") != pairs or raw.count(b"\r") != pairs:
         raw = _LINE_END.sub(b"\r\n", raw)
         body = header_end(raw)
         raw = _BARE_CR.sub(b" ", raw[:body]) + _BARE_CR.sub(b"\r\n", raw[body:])
+    if b"\0" in raw:
+        raw = _NUL_DOTS.sub(lambda line: line[0].replace(b"\0", b""), raw)
     return raw if raw.endswith(b"\r\n") or not raw else raw + b"\r\n"
 
 

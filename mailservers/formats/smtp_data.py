@@ -28,7 +28,6 @@ class Received:
 # a bare LF. Both run at the speed of a search for one octet; looking at every line end costs four times as much.
 _SUSPECT = re.compile(rb"\r(?!\n[^.])")
 _BARE_LF = re.compile(rb"\n(?<!\r\n)")
-_LONG_LINE = 64 * 1024  # octets held back at most
 
 
 class DataReader:
@@ -57,8 +56,6 @@ class DataReader:
         else:
             end = window.find(_END, suspect.start())
             cut = end + 2 if end >= 0 else len(window) - _undecided(window)
-        if b"\0" in window and end < 0:
-            cut = _line_start(window, cut)
         piece, self._carry = window[:cut], window[cut:]
         self._keep(piece, is_plain=suspect is None or cut <= suspect.start() or end == suspect.start())
         if end < 0:
@@ -101,12 +98,6 @@ class DataReader:
 def _undecided(window: bytes) -> int:
     """How many octets at the end may be the beginning of the data's end."""
     return next((n for n in range(len(_END) - 1, 0, -1) if window.endswith(_END[:n])), 0)
-
-
-def _line_start(window: bytes, cut: int) -> int:
-    """Where the line begins that is cut there: with NULs about, lines are looked at whole."""
-    start = window.rfind(b"\r\n", 0, cut + 2)
-    return start if start >= 0 and len(window) - start <= _LONG_LINE else cut
 
 
 class LineEnds:

@@ -14,15 +14,17 @@ from .headers import header_end
 
 PLACEHOLDER = "<internationalized-address@invalid>"
 _WORD_OCTETS = 45  # of UTF-8 in one encoded word, 75 characters at most (RFC 2047 2)
-_BEYOND = r'[^\s"(),:;<>\[\]]*[^\x00-\x7f\s"(),:;<>\[\]][^\s"(),:;<>\[\]]*'
+# Linear: repetitions are possessive, and a word is tried from its first character only.
+_WORD = r'[^\s"(),:;<>\[\]]'
+_BEYOND = rf"(?<!{_WORD})(?:(?![^\x00-\x7f]){_WORD})*+[^\x00-\x7f\s]{_WORD}*+"
 _PIECES = re.compile(
-    r'(?P<quoted>"(?:[^"\\]|\\.)*")'
-    r"|(?P<angle><[^<>]*>)"
-    rf"|(?P<address>{_BEYOND}@[^\s,;<>]+|[^\s,;<>\"()]+@{_BEYOND})"
-    rf"|(?P<words>{_BEYOND}(?:[ \t]+{_BEYOND})*)",
+    r'(?P<quoted>"(?:[^"\\]++|\\.)*+"?+)'
+    r"|(?P<angle><[^<>]*+>)"
+    r'|(?P<address>(?<![^\s"(),:;<>@])[^\s"(),:;<>@]++@[^\s,;<>]++)'
+    rf"|(?P<words>{_BEYOND}(?:[ \t]++{_BEYOND})*+)",
     re.DOTALL,
 )
-_FIELD_LINE = re.compile(rb"[^\n]*[^\x00-\x7f\n][^\n]*")
+_LINE = re.compile(rb"[^\n]++")
 
 
 def ascii_surrogate(raw: bytes) -> bytes:
@@ -33,18 +35,21 @@ def ascii_surrogate(raw: bytes) -> bytes:
     header = raw[:end]
     if header.isascii():
         return raw
-    return _FIELD_LINE.sub(lambda line: _in_ascii(line[0]), header) + raw[end:]
+    return _LINE.sub(lambda line: _in_ascii(line[0]), header) + raw[end:]
 
 
 def _in_ascii(line: bytes) -> bytes:
+    if line.isascii():
+        return line
     try:
         text = line.decode()
     except UnicodeDecodeError:
         return line
-    name, colon, value = text.partition(":")
+    end = "\r" * text.endswith("\r")
+    name, colon, value = text.removesuffix("\r").partition(":")
     if not colon or not name.isascii() or text[:1] in " \t":  # a fold, or no field at all
-        return _PIECES.sub(_piece, text).encode("ascii", "replace")
-    return f"{name}:{_PIECES.sub(_piece, value)}".encode("ascii", "replace")
+        name, colon, value = "", "", text.removesuffix("\r")
+    return f"{name}{colon}{_PIECES.sub(_piece, value)}{end}".encode("ascii", "replace")
 
 
 def _piece(match: re.Match[str]) -> str:
@@ -52,7 +57,7 @@ def _piece(match: re.Match[str]) -> str:
     if text.isascii():
         return text
     if match["quoted"]:
-        return encoded_words(re.sub(r"\\(.)", r"\1", text[1:-1]))
+        return encoded_words(re.sub(r"\\(.)", r"\1", text[1:].removesuffix('"')))
     if match["angle"] or match["address"]:
         return f"{encoded_words(text.strip('<>'))} {PLACEHOLDER}"
     return encoded_words(text)

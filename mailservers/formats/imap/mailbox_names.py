@@ -10,7 +10,7 @@ import base64
 import re
 from binascii import Error as Base64Error
 
-_SHIFTED = re.compile(r"&([^-]*)-")
+_SHIFTED = re.compile(r"&([^&-]*+)-")
 _UNSHIFTED_RUN = re.compile(r"[^\x20-\x7e]+|&")
 _PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*\Z")
 

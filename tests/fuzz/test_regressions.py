@@ -1,0 +1,37 @@
+"""What fuzzing has found, once more: see docs/robustness.md."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.formats.mime.test_bombs import assert_quick
+from tests.fuzz.all_targets import TARGETS
+
+KIB = 1024
+QUADRATIC = {
+    "a result without an end": ("authentication_results", b"x;" + b"a" * 64 * KIB),
+    "results with blanks": ("authentication_results", b"x;" + b"a / 1 " * 10 * KIB),
+    "quotes without an end": ("authentication_results", b'x;a="' + b'\\"b="' * 12 * KIB),
+    "shifts without an end": ("imap_mailbox_name", b"&" * 64 * KIB),
+    "shifts without an end, in LIST": ("imap_command", b"a LIST x {60000+}\r\n" + b"&" * 60_000 + b"\r\n"),
+    "a long line beside UTF-8": ("message_forms", b"Subject: \xc3\xbc\r\nX: " + b"a" * 64 * KIB + b"\r\n\r\n"),
+    "a long word beyond ASCII": ("message_forms", b"Subject: " + b"a" * 64 * KIB + b"\xc3\xbc\r\n\r\n"),
+    "quotes that are none": ("message_forms", b'Subject: \xc3\xbc "' + b'\\"' * 32 * KIB + b"\r\n\r\n"),
+    "words without an address": ("message_forms", b"From: \xc3\xbc " + b"a@" * 32 * KIB + b"\r\n\r\n"),
+    "dots and NULs by single octets": ("smtp_data", b"\0\0\0" + b".\0" * 4 * KIB),
+}  # fmt: skip
+BROKEN = {
+    "a line of dots and NULs before several CR": ("smtp_outgoing", b".\n\0.\r\r\r\r"),
+    "a line of dots and NULs after a bare CR": ("smtp_outgoing", b"a: b\r\n\r\nx\r\0.\0\ry"),
+    "a quote without an end, in a surrogate": ("message_forms", b'Subject: "\xc2\x80\r\nDate: x\r\n\r\n'),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), QUADRATIC.values(), ids=QUADRATIC)
+def test_takes_linear_time(name: str, data: bytes) -> None:
+    assert_quick(lambda: TARGETS[name].run(data))
+
+
+@pytest.mark.parametrize(("name", "data"), BROKEN.values(), ids=BROKEN)
+def test_keeps_its_promise(name: str, data: bytes) -> None:
+    TARGETS[name].run(data)
