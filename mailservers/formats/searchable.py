@@ -13,13 +13,14 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .headers import decode_words, iter_fields, unfold
+from .headers import MAX_HEADER_OCTETS, decode_words, iter_fields, unfold
+from .octets import Octets
 from .parts import Part, walk
 from .text import message_texts
 
 FILES_END = "\x1e"
 PART_END = "\x1f"
-MAX_CHARACTERS = 16 * 1024 * 1024  # of one message's text
+MAX_CHARACTERS = 8 * 1024 * 1024  # of one message's text
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _RESERVED = {0: " ", ord(FILES_END): " ", ord(PART_END): " "}
 
@@ -62,11 +63,12 @@ def searchable_header(header: bytes) -> bytes:
     return _to_octets("".join(lines))
 
 
-def searchable(raw: bytes, root: Part) -> Searchable:
+def searchable(raw: Octets, root: Part) -> Searchable:
     """From all octets of a message and its part tree. Never raises."""
     files = "".join(f"\n{name}" for name in _file_names(root))
     body = files + FILES_END + PART_END.join(_capped(message_texts(raw, root)))
-    return Searchable(searchable_header(raw[root.header_start : root.body_start]), _to_octets(body))
+    header = raw[root.header_start : min(root.body_start, root.header_start + MAX_HEADER_OCTETS)]
+    return Searchable(searchable_header(header), _to_octets(body))
 
 
 def file_names(body: bytes) -> bytes:

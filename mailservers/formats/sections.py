@@ -1,8 +1,9 @@
 """The octets of a message that a client asks for: IMAP sections and decoded bodies."""
 
-from .octets import Octets
+from .octets import Octets, Windowed
 from .parts import Part, find_part
 from .transfer import IDENTITY, KNOWN, decode_transfer
+from .transfer_stream import cut, decoded
 
 
 class UnknownEncoding(ValueError):
@@ -44,11 +45,14 @@ def decode_body(raw: Octets, part: Part, limit: int | None = None) -> bytes:
 
     Content in an unknown encoding is given as it is. Reads no more of the message than `limit` needs.
     """
+    if isinstance(raw, Windowed):
+        content = decoded(raw.chunks(part.body_start, part.end), part.encoding)
+        return b"".join(content if limit is None else cut(content, 0, limit))
     end = part.end
     if limit is not None:
         end = min(end, part.body_start + limit * (1 if part.encoding in IDENTITY else 4))
-    content = decode_transfer(raw[part.body_start : end], part.encoding)
-    return content if limit is None else content[:limit]
+    whole = decode_transfer(raw[part.body_start : end], part.encoding)
+    return whole if limit is None else whole[:limit]
 
 
 def decode_strict(raw: bytes, part: Part) -> bytes:

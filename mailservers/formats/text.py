@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from .charsets import decode_charset
-from .headers import decode_words, iter_fields
+from .headers import MAX_HEADER_OCTETS, decode_words, iter_fields
 from .html_text import html_to_text
 from .mime import scan
 from .octets import Octets
@@ -15,6 +15,7 @@ from .transfer import IDENTITY
 __all__ = ["MAX_TEXT_OCTETS", "decode_charset", "html_to_text", "message_texts", "part_source", "part_text"]
 
 MAX_TEXT_OCTETS = 4 * 1024 * 1024  # of one part, decoded
+MAX_EMBEDDED_OCTETS = 8 * 1024 * 1024  # of an embedded message that is encoded
 _META_OCTETS = 2048  # where an HTML document names its charset
 _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 _HTML_SUBTYPES = frozenset({b"html", b"xhtml", b"enriched", b"richtext"})
@@ -36,7 +37,7 @@ def part_source(raw: Octets, part: Part, limit: int = MAX_TEXT_OCTETS) -> str:
     return decode_charset(data, charset)
 
 
-def message_texts(raw: bytes, root: Part) -> Iterator[str]:
+def message_texts(raw: Octets, root: Part) -> Iterator[str]:
     """Every text that the body of a message holds: its text/* parts, those of embedded messages, and their headers."""
     if root.maintype == b"text":
         yield part_text(raw, root)
@@ -47,12 +48,12 @@ def message_texts(raw: bytes, root: Part) -> Iterator[str]:
             yield from message_texts(raw, child)
 
 
-def _embedded_texts(raw: bytes, part: Part) -> Iterator[str]:
+def _embedded_texts(raw: Octets, part: Part) -> Iterator[str]:
     embedded = part.children[0]
     if part.encoding not in IDENTITY:  # against RFC 2046, but allowed for message/global: scan what it stands for
-        raw = decode_body(raw, part)
+        raw = decode_body(raw, part, MAX_EMBEDDED_OCTETS)
         embedded = _without_encoded_messages(scan(raw))
-    header = raw[embedded.header_start : embedded.body_start]
+    header = raw[embedded.header_start : min(embedded.body_start, embedded.header_start + MAX_HEADER_OCTETS)]
     yield "\n".join(decode_words(value).strip() for _, value in iter_fields(header))
     yield from message_texts(raw, embedded)
 

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from mailservers.management.memory import limit_heaps
 from mailservers.process import ServingProcess
 from mailservers.serving.listener import PortInUse
 
@@ -59,6 +60,7 @@ def _alone(alias: str) -> Iterator[None]:
 
 def run(parts: frozenset[str], announce: Announce, ready_file: str | None, extra: dict[str, Any]) -> None:
     """Serve until SIGINT or SIGTERM. Raises CommandError when a port is taken."""
+    limit_heaps()
     try:
         uvloop.run(_run(ServingProcess(parts), announce, ready_file, extra))
     except PortInUse as error:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
+from django.conf import settings
 from django.db.models import Exists, Max, OuterRef
 
 from mailservers.formats.mime import load_parts
+from mailservers.formats.octets import Octets
 from mailservers.formats.searchable import Searchable, searchable, searchable_header
 from mailservers.models import Message, MessageText, SearchIndex
 from mailservers.store.content import compress, decompress, read_headers, read_messages
 from mailservers.store.searching import fulltext
+from mailservers.store.stored import open_stored
 from mailservers.store.transaction import Transaction
 
 LOOK_BACK = 5000  # ids
@@ -59,10 +63,22 @@ def make_texts(message_ids: Sequence[int]) -> Iterator[tuple[int, Searchable]]:
     """From the octets; those gone are missing."""
     if not message_ids:
         return
-    trees = dict(Message.objects.filter(pk__in=message_ids).values_list("pk", "parts"))
-    for pk, raw in read_messages(list(message_ids)):
-        if pk in trees:
-            yield pk, searchable(raw, load_parts(bytes(trees[pk])))
+    rows = {pk: (parts, size) for pk, parts, size in _trees(message_ids)}
+    large = [pk for pk, (_, size) in rows.items() if size > settings.STREAM_OVER]
+    for pk, raw in chain(read_messages([pk for pk in rows if pk not in large]), _opened(large)):
+        yield pk, searchable(raw, load_parts(bytes(rows[pk][0])))
+
+
+def _trees(message_ids: Sequence[int]) -> Iterable[tuple[int, bytes | memoryview, int]]:
+    return Message.objects.filter(pk__in=message_ids).values_list("pk", "parts", "size")
+
+
+def _opened(message_ids: Sequence[int]) -> Iterator[tuple[int, Octets]]:
+    """Large messages, of which only the texts are read."""
+    for pk in message_ids:
+        raw = open_stored(pk)
+        if raw is not None:
+            yield pk, raw
 
 
 # ---------------------------------------------------------------- the index
