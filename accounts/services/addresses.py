@@ -29,6 +29,7 @@ def create_address(tx: Transaction, address: str, targets: Iterable[str], *, act
     row = Address.objects.create(domain=domain, address=address)
     led_to = _set_targets(row, targets)
     audit.record(actor, "address.create", address, targets=led_to)
+    tx.access_changed()
     tx.after_commit.append(routing.forget)
     return row.pk
 
@@ -49,6 +50,7 @@ def update_address(tx: Transaction, address_id: int, targets: Iterable[str], *, 
     if led_to == before:
         return
     audit.record(actor, "address.update", row.address, before=before, after=led_to)
+    tx.access_changed()
     tx.after_commit.append(routing.forget)
 
 
@@ -62,6 +64,7 @@ def delete_address(tx: Transaction, address_id: int, *, actor: str) -> None:
     AclEntry.objects.filter(identifier=row.address).delete()
     row.delete()
     audit.record(actor, "address.delete", row.address, targets=led_to)
+    tx.access_changed()
     tx.after_commit.append(routing.forget)
 
 

@@ -69,6 +69,7 @@ def end_removal(tx: Transaction, user_id: int) -> None:
     AddressTarget.objects.filter(user_id=user_id).delete()
     remove_empty_addresses(aliases)
     User.objects.filter(pk=user_id).delete()
+    tx.access_changed()
     tx.folders_changed(user_id)
     tx.after_commit.append(routing.forget)
 

@@ -27,12 +27,12 @@ from mailservers.imap.messages import chosen_uids, highest_modseq, require_writa
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
 from mailservers.imap.sharing import may_change, permitted
-from mailservers.store.access import Access
+from mailservers.store.access import Access, find_access
 from mailservers.store.content import NewMessage, prepare_async, read_message
 from mailservers.store.engine import store
-from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMessage
+from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMessage, NotPermitted
 from mailservers.store.placing import Append, Placed, append
-from mailservers.store.queries import fetch_rows, mailbox_by_name
+from mailservers.store.queries import fetch_rows
 from mailservers.store.replacing import replace
 from mailservers.store.spool import spooled
 from mailservers.store.stored import open_stored
@@ -150,15 +150,17 @@ async def _fetch(session: Session, url: bytes) -> Octets:
         wanted = parse_message_url(url, selected.name if selected else "")
         mailbox = wanted.mailbox or (selected.name if selected else "")
         return await store.read(_read, session.user_id, mailbox, wanted)
-    except (BadUrl, NoSuchMailbox, NoSuchMessage, InvalidMailboxName) as error:
+    except (BadUrl, NoSuchMailbox, NotPermitted, NoSuchMessage, InvalidMailboxName) as error:
         text = url.decode("ascii", "replace").replace("]", "%5D")
         printable = "".join(c if " " <= c <= "~" else "?" for c in text)
         raise Refusal(f"BADURL {printable}", "The message or part does not exist") from error
 
 
-def _read(owner_id: int, mailbox: str, wanted: MessageUrl) -> Octets:
-    """In a reader thread. Raises BadUrl, NoSuchMailbox, NoSuchMessage."""
-    row = mailbox_by_name(owner_id, mailbox)
+def _read(user_id: int, mailbox: str, wanted: MessageUrl) -> Octets:
+    """In a reader thread. Raises BadUrl, NoSuchMailbox, NotPermitted, NoSuchMessage."""
+    access = find_access(user_id, mailbox)
+    access.require("r")
+    row = access.row
     if wanted.uid_validity not in (None, row.uid_validity):
         raise BadUrl("another UIDVALIDITY")
     found = fetch_rows(row.id, [wanted.uid], ("message_id", "message__parts", "message__size"))

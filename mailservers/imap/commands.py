@@ -94,7 +94,7 @@ _ROWS = (
     Row("NOTIFY", State.SIGNED_IN, parse_notify, notifying.notify_command),
     Row("IDLE", State.SIGNED_IN, args.parse_nothing, access.idle, is_idle=True),
     Row("SELECT", State.SIGNED_IN, parse_select, mailboxes.select),
-    Row("EXAMINE", State.SIGNED_IN, parse_select, partial(mailboxes.select, read_only=True)),
+    Row("EXAMINE", State.SIGNED_IN, parse_select, partial(mailboxes.select, is_examine=True)),
     Row("CREATE", State.SIGNED_IN, args.parse_create, mailboxes.create),
     Row("DELETE", State.SIGNED_IN, args.parse_mailbox, mailboxes.delete),
     Row("RENAME", State.SIGNED_IN, args.parse_rename, mailboxes.rename),
@@ -186,6 +186,7 @@ async def _carry_out(session: Session, row: Row, command: Command) -> Reply | No
         raise Refusal(None, _STATE_TEXTS.get(row.states, "Not now"), "BAD")
     if session.uidonly and row.name != "EXPUNGE" and f"UID {row.name}" in COMMANDS:
         raise Refusal("UIDREQUIRED", "Message numbers are not in use", "BAD")
+    await sharing.judge_anew(session)
     request = row.parse(Lexer(command.parts, session.utf8, charset_allowed=not session.utf8_accept))
     return await row.handler(session, request)
 

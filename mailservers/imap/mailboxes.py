@@ -32,8 +32,6 @@ from mailservers.store.mailboxes import subscribe as set_subscribed
 from mailservers.store.queries import first_unseen, list_mailboxes, uids
 from mailservers.store.removing import expunge
 
-WRITING_RIGHTS = frozenset("ieswt")  # RFC 4314 section 5.2: none of them makes a mailbox read-only
-
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
@@ -55,7 +53,7 @@ def _open(user_id: int, name: str, want_children: bool) -> _Opened:
     return _Opened(access, uids(row.id), unseen, children)
 
 
-async def select(session: Session, request: SelectRequest, read_only: bool = False) -> Reply:
+async def select(session: Session, request: SelectRequest, is_examine: bool = False) -> Reply:
     """SELECT, EXAMINE. A mailbox that was selected is closed first, whatever becomes of this one."""
     if request.known is not None and not session.qresync:
         raise Refusal("CLIENTBUG", "ENABLE QRESYNC comes first", "BAD")
@@ -66,9 +64,7 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
         session.untagged(b"OK [CLOSED] Previous mailbox is now closed")
     opened = await store.read(_open, session.user_id, request.mailbox, session.rev2)
     row = opened.access.row
-    is_examine = read_only
-    read_only = read_only or not opened.access.rights & WRITING_RIGHTS
-    selected = Selected(row.owner_id, row.id, row.name, row.uid_validity, opened.uids, read_only)
+    selected = Selected(row.owner_id, row.id, row.name, row.uid_validity, opened.uids, is_examine)
     selected.rights = opened.access.rights
     selected.is_outbox = row.special_use == OUTBOX_USE
     selected.seen_modseq = selected.hinted = row.highest_modseq
@@ -76,7 +72,7 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
     selected.keywords = frozenset(row.keywords.split())
     if not session.rev2:
         selected.first_recent = row.recent_uid
-        if not read_only and row.recent_uid < row.uid_next:
+        if not selected.read_only and row.recent_uid < row.uid_next:
             with suppress(StoreUnavailable):  # on a full disk the mailbox can still be read
                 selected.first_recent = await store.call(claim_recent, row.owner_id, row.id)
     session.select(selected)
@@ -85,9 +81,8 @@ async def select(session: Session, request: SelectRequest, read_only: bool = Fal
     _describe(session, selected, opened)
     if request.known is not None:
         await resynchronise(session, request.known)
-    return Reply(
-        "EXAMINE completed" if is_examine else "SELECT completed", b"READ-ONLY" if read_only else b"READ-WRITE"
-    )
+    code = b"READ-ONLY" if selected.read_only else b"READ-WRITE"
+    return Reply("EXAMINE completed" if is_examine else "SELECT completed", code)
 
 
 def _describe(session: Session, selected: Selected, opened: _Opened) -> None:

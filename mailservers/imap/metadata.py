@@ -19,7 +19,8 @@ from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.filters import check_filters
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
-from mailservers.store.access import find_access, may_annotate
+from mailservers.imap.watching import OwnersWatch
+from mailservers.store.access import all_access, find_access, may_annotate
 from mailservers.store.annotations import (
     SPECIAL_USE,
     Key,
@@ -28,9 +29,8 @@ from mailservers.store.annotations import (
     annotation_versions,
     set_annotations,
 )
-from mailservers.store.changes import hub
 from mailservers.store.engine import store
-from mailservers.store.queries import MailboxRow, list_mailboxes
+from mailservers.store.queries import MailboxRow
 from mailservers.store.transaction import Change
 
 SERVER_ADMIN = "/shared/admin"  # RFC 5464 section 6.2.1.2: set by the server
@@ -39,7 +39,7 @@ SERVER_ADMIN = "/shared/admin"  # RFC 5464 section 6.2.1.2: set by the server
 class MetadataWatch:
     """What of the annotations a session has been told of."""
 
-    __slots__ = ("_call", "known", "pending", "tells_all", "user_id")
+    __slots__ = ("_call", "_watch", "known", "pending", "tells_all", "user_id")
 
     def __init__(self, user_id: int, call: Callable[[], None]) -> None:
         self.user_id = user_id
@@ -47,10 +47,16 @@ class MetadataWatch:
         self.tells_all = False  # ENABLE METADATA; else only what NOTIFY asks for
         self.pending = False
         self._call = call
-        hub.watch_owner(user_id, self._hear)
+        self._watch = OwnersWatch(self._hear, user_id)
 
     def close(self) -> None:
-        hub.unwatch_owner(self.user_id, self._hear)
+        self._watch.close()
+
+    async def look(self) -> dict[int, MailboxRow]:
+        """What there is now; the mailboxes whose annotations the user may see."""
+        self.known, rows = await store.read(_state, self.user_id)
+        self._watch.follow((self.user_id, *(row.owner_id for row in rows.values())))
+        return rows
 
     def _hear(self, change: Change) -> None:
         if change.mailbox_id == 0:
@@ -62,7 +68,7 @@ async def watch(session: Session) -> MetadataWatch:
     """Begin to hear of changes; what is there now needs no telling."""
     if session.metadata is None:
         session.metadata = MetadataWatch(session.user_id, session.on_change)
-        session.metadata.known = await store.read(annotation_versions, session.user_id)
+        await session.metadata.look()
     return session.metadata
 
 
@@ -72,36 +78,37 @@ async def announce_metadata(session: Session) -> None:
     if watch is None or not watch.pending:
         return
     watch.pending = False
+    before = watch.known
     try:
-        now, names = await store.read(_state, watch.user_id)
+        rows = await watch.look()
     except Exception:
         watch.pending = True
         raise
-    before, watch.known = watch.known, now
+    now = watch.known
     changed: dict[int | None, list[str]] = {}
     for mailbox_id, entry in sorted(now.keys() | before.keys(), key=lambda key: (key[0] or 0, key[1])):
         if now.get((mailbox_id, entry)) != before.get((mailbox_id, entry)):
             changed.setdefault(mailbox_id, []).append(entry)
     for mailbox_id, entries in changed.items():
-        if mailbox_id is not None and mailbox_id not in names:
-            continue  # deleted, and its annotations with it
-        name, is_subscribed = names[mailbox_id] if mailbox_id is not None else ("", False)
-        if watch.tells_all or _is_notified(session, name, is_subscribed):
-            session.untagged(changes_response(_name(session, name), entries))
+        if mailbox_id is not None and mailbox_id not in rows:
+            continue  # deleted or hidden, and its annotations with it
+        row = rows[mailbox_id] if mailbox_id is not None else None
+        if watch.tells_all or _is_notified(session, row):
+            session.untagged(changes_response(_name(session, row.name if row is not None else ""), entries))
 
 
-def _state(user_id: int) -> tuple[dict[Key, int], dict[int, tuple[str, bool]]]:
-    names = {row.id: (row.name, row.is_subscribed) for row in list_mailboxes(user_id)}
-    return annotation_versions(user_id), names
+def _state(user_id: int) -> tuple[dict[Key, int], dict[int, MailboxRow]]:
+    rows = {access.row.id: access.row for access in all_access(user_id) if may_annotate(access)}
+    return annotation_versions(user_id, rows), rows
 
 
-def _is_notified(session: Session, name: str, is_subscribed: bool) -> bool:
+def _is_notified(session: Session, row: MailboxRow | None) -> bool:
     notifier = session.notifier
     if notifier is None:
         return False
-    if not name:
+    if row is None:
         return "ServerMetadataChange" in notifier.request.events
-    return "MailboxMetadataChange" in notifier.events_for(name, is_subscribed)
+    return "MailboxMetadataChange" in notifier.events_for(row)
 
 
 def _name(session: Session, mailbox: str) -> bytes:
@@ -178,7 +185,7 @@ async def _know_own(session: Session, mailbox_id: int | None, entries: Iterable[
     """Section 4.4: what the client did itself is not told to it."""
     if session.metadata is None:
         return
-    now = await store.read(annotation_versions, session.user_id)
+    now, _ = await store.read(_state, session.user_id)
     for entry in entries:
         key = (mailbox_id, entry)
         if key in now:

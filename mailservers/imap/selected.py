@@ -23,6 +23,7 @@ SYSTEM_FLAGS = tuple((flag.value, flag.label) for flag in Flag)
 SYSTEM_FLAG_BITS = {label: value for value, label in SYSTEM_FLAGS}
 # RFC 9051 section 2.3.2: keywords a server SHOULD support; told to the client in every mailbox.
 WELL_KNOWN_KEYWORDS = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing")
+WRITING_RIGHTS = frozenset("ieswt")  # with none of them a mailbox is read-only
 
 _system_flag_texts = tuple(
     " ".join(label for value, label in SYSTEM_FLAGS if bits & value) for bits in range(1 << len(SYSTEM_FLAGS))
@@ -47,13 +48,14 @@ class Selected:
         "contexts",
         "first_recent",
         "hinted",
+        "is_doubtful",
+        "is_examined",
         "is_outbox",
         "keywords",
         "mailbox_id",
         "name",
         "own_new",
         "owner_id",
-        "read_only",
         "recent_unclaimed",
         "rights",
         "seen_modseq",
@@ -66,15 +68,16 @@ class Selected:
     )
 
     def __init__(
-        self, owner_id: int, mailbox_id: int, name: str, uid_validity: int, uids: array[int], read_only: bool
+        self, owner_id: int, mailbox_id: int, name: str, uid_validity: int, uids: array[int], is_examined: bool
     ) -> None:
         self.owner_id = owner_id
         self.mailbox_id = mailbox_id
         self.name = name
         self.uid_validity = uid_validity
         self.view = View(uids)
-        self.read_only = read_only
-        self.rights: frozenset[str] = ALL_RIGHTS  # as they were at SELECT (RFC 4314 section 5.1.1)
+        self.is_examined = is_examined
+        self.rights: frozenset[str] = ALL_RIGHTS
+        self.is_doubtful = False  # somebody's rights have changed since ours were looked up
         self.is_outbox = False  # what is removed from it is not sent (`outbound.holding`)
         self.seen_modseq = 0  # all changes up to here are in the view
         self.hinted = 0  # the mailbox is known to have moved on to here
@@ -88,6 +91,11 @@ class Selected:
         self.contexts: dict[bytes, Context] = {}  # searches that are kept up to date, by tag
         self.changed: dict[int, bool] = {}  # what they have not been judged by: UID -> whether it is a new message
         self.told: dict[int, int] | None = None  # uid -> modseq of marks this command has sent
+
+    @property
+    def read_only(self) -> bool:
+        """RFC 4314 section 5.2: so is a mailbox in which the user may change nothing."""
+        return self.is_examined or not self.rights & WRITING_RIGHTS
 
     @property
     def sets_seen(self) -> bool:

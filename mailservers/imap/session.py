@@ -19,7 +19,7 @@ from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagRow
 from mailservers.store.mailboxes import claim_recent
-from mailservers.store.transaction import Change
+from mailservers.store.transaction import EVERYBODY, Change
 
 if TYPE_CHECKING:
     from mailservers.formats.imap.fetch import FetchItem
@@ -239,9 +239,11 @@ class Session:
     @property
     def has_news(self) -> bool:
         """Something may be said now, though no command asks for it."""
+        selected = self.selected
+        if selected is not None and selected.is_doubtful:
+            return True
         if self.idle_tag is None and self.notifier is None:
             return False
-        selected = self.selected
         if selected is not None and self.tells_new:
             if selected.hinted > selected.seen_modseq:
                 return True
@@ -257,6 +259,8 @@ class Session:
         """Take a mailbox as selected and begin to hear of its changes."""
         self.selected = selected
         hub.watch_mailbox(selected.owner_id, selected.mailbox_id, self._hear)
+        if selected.owner_id != self.user_id:
+            hub.watch_owner(EVERYBODY, self._hear_of_access)
 
     async def deselect(self) -> None:
         """Forget the selected mailbox."""
@@ -272,6 +276,8 @@ class Session:
         selected, self.selected, self.saved = self.selected, None, None
         if selected is not None:
             hub.unwatch_mailbox(selected.owner_id, selected.mailbox_id, self._hear)
+            if selected.owner_id != self.user_id:
+                hub.unwatch_owner(EVERYBODY, self._hear_of_access)
         return selected
 
     def _hear(self, change: Change) -> None:
@@ -280,6 +286,11 @@ class Session:
             selected.hinted = change.modseq
             if change.modseq > selected.seen_modseq:
                 self.on_change()
+
+    def _hear_of_access(self, change: Change) -> None:
+        if self.selected is not None:
+            self.selected.is_doubtful = True
+            self.on_change()
 
     # ------------------------------------------------------------ messages
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailservers.formats.imap.acl import RIGHTS, AclRequest, write_rights
-from mailservers.formats.imap.writer import astring
+from mailservers.formats.imap.writer import astring, flag_list
 from mailservers.formats.imap.writer import mailbox as mailbox_text
-from mailservers.imap.replies import Refusal
+from mailservers.imap.replies import Disconnect, Refusal
 from mailservers.imap.session import Session
 from mailservers.models import Flag
-from mailservers.store.access import REVEALING, Access, delete_entry, entries_of, find_access, set_entry
+from mailservers.store.access import REVEALING, Access, access_by_id, delete_entry, entries_of, find_access, set_entry
 from mailservers.store.engine import store
 from mailservers.store.flags import EVERY_FLAG, MayChange
 
@@ -40,6 +40,28 @@ def require_selected(session: Session, rights: str) -> None:
     """These rights on the selected mailbox."""
     if not session.mailbox.rights.issuperset(rights):
         raise Refusal("NOPERM", "The access control list of the mailbox does not allow this")
+
+
+async def judge_anew(session: Session) -> None:
+    """Somebody's rights were changed: what the session may do with another's mailbox that it has selected. Where it
+    may not read it any more the session ends, as for a mailbox that was deleted (RFC 2180 section 3.3)."""
+    selected = session.selected
+    if selected is None or not selected.is_doubtful:
+        return
+    access = await store.read(access_by_id, session.user_id, selected.mailbox_id)
+    if session.selected is not selected:
+        raise ConnectionResetError  # meanwhile the client has gone
+    selected.is_doubtful = False
+    if access is None or "r" not in access.rights:
+        raise Disconnect("[NOPERM] Your access to the selected mailbox was withdrawn")
+    before = selected.read_only, selected.permanent_flags()
+    selected.rights = access.rights
+    flags = selected.permanent_flags()
+    if flags != before[1]:
+        session.untagged(b"OK [PERMANENTFLAGS %b] Your rights were changed" % flag_list(flags))
+    if selected.read_only != before[0]:  # RFC 3501 section 7.1
+        code = b"READ-ONLY" if selected.read_only else b"READ-WRITE"
+        session.untagged(b"OK [%b] Your rights were changed" % code)
 
 
 # ------------------------------------------------------------------ the commands

@@ -11,6 +11,7 @@ which somebody has no right does not exist for them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from accounts.models import Address, User
@@ -38,9 +39,13 @@ class Access:
     rights: frozenset[str]
 
     def require(self, wanted: str) -> None:
-        """Every one of these rights, or `NotPermitted`."""
-        if not self.rights.issuperset(wanted):
-            raise NotPermitted("the access control list of the mailbox does not allow this")
+        """Every one of these rights, or `NotPermitted`; `NoSuchMailbox`, as if it were not there, where the user may
+        not even list it (RFC 4314 section 6)."""
+        if self.rights.issuperset(wanted):
+            return
+        if "l" not in self.rights:
+            raise NoSuchMailbox("the mailbox does not exist")
+        raise NotPermitted("the access control list of the mailbox does not allow this")
 
 
 def may_annotate(access: Access) -> bool:
@@ -95,6 +100,16 @@ def _split(name: str) -> tuple[str, str]:
     return login.lower(), normal_name(own_name)
 
 
+def access_by_id(user_id: int, mailbox_id: int) -> Access | None:
+    """None where the user has no right on it, or it is gone."""
+    rows = Mailbox.objects.filter(pk=mailbox_id, owner__is_active=True).values_list("owner__login", *mailbox_columns)
+    for login, *columns in rows:
+        row = MailboxRow(*columns)
+        with suppress(NoSuchMailbox, InvalidMailboxName):
+            return find_access(user_id, row.name if row.owner_id == user_id else f"{SHARED}/{login}/{row.name}")
+    return None
+
+
 def shared_with(user_id: int) -> list[Access]:
     """Others' mailboxes that the user may list. One short query where nobody shares anything."""
     if not AclEntry.objects.exists():
@@ -137,9 +152,9 @@ def place_for(user_id: int, name: str) -> tuple[int, str]:
         above = above.rpartition(SEPARATOR)[0]
         try:
             parent = find_access(user_id, above)
+            parent.require("k")
         except (NoSuchMailbox, InvalidMailboxName):
             continue
-        parent.require("k")
         return parent.row.owner_id, own_name
     raise NotPermitted("no mailbox of this user may be made there")
 
@@ -169,15 +184,13 @@ def set_entry(tx: Transaction, user_id: int, name: str, identifier: str, change:
     before = frozenset(row.rights) if row is not None else frozenset()
     after = {"+": before | rights, "-": before - rights, "=": rights}[change]
     text = "".join(right for right in RIGHTS if right in after)
-    if row is None and text:
-        if entries.count() >= MAX_ENTRIES:
-            raise MailboxProtected(f"an access control list can have {MAX_ENTRIES} entries")
+    if row is None and entries.count() >= MAX_ENTRIES:
+        raise MailboxProtected(f"an access control list can have {MAX_ENTRIES} entries")
+    if row is not None:
+        row.delete()  # and made anew: other processes see by the newest id that something changed
+    if text:
         AclEntry.objects.create(mailbox_id=access.row.id, identifier=bare, is_negative=is_negative, rights=text)
-    elif row is not None and text:
-        AclEntry.objects.filter(pk=row.pk).update(rights=text)
-    elif row is not None:
-        row.delete()
-    tx.folders_changed(access.row.owner_id)
+    tx.access_changed()
 
 
 def _check_identifier(owner_id: int, identifier: str) -> None:
@@ -196,7 +209,7 @@ def delete_entry(tx: Transaction, user_id: int, name: str, identifier: str) -> N
     access.require("a")
     bare, is_negative = identifier.removeprefix("-"), identifier.startswith("-")
     AclEntry.objects.filter(mailbox_id=access.row.id, identifier=bare, is_negative=is_negative).delete()
-    tx.folders_changed(access.row.owner_id)
+    tx.access_changed()
 
 
 def subscribe_shared(tx: Transaction, user_id: int, name: str) -> None:

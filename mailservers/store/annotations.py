@@ -41,10 +41,11 @@ def annotations_of(user_id: int, mailbox_ids: list[int], entries: Iterable[str])
     return [(mailbox_id, entry, bytes(value)) for mailbox_id, entry, value in rows]
 
 
-def annotation_versions(user_id: int) -> dict[Key, int]:
-    """When each annotation that the user sees was last changed: what differs from an earlier look has changed."""
+def annotation_versions(user_id: int, mailbox_ids: Iterable[int]) -> dict[Key, int]:
+    """When each annotation that the user sees, at the server and at these mailboxes, was last changed: what differs
+    from an earlier look has changed."""
     mine = Annotation.objects.filter(user_id=user_id) | Annotation.objects.filter(user=None, mailbox=None)
-    shared = Annotation.objects.filter(user=None, mailbox__owner_id=user_id)
+    shared = Annotation.objects.filter(user=None, mailbox_id__in=list(mailbox_ids))
     columns = ("mailbox_id", "entry", "changed_us")
     return {
         (mailbox_id, entry): at

@@ -22,11 +22,12 @@ from asgiref.sync import async_to_sync
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Count, Max
 
-from mailservers.models import DeliveryEvent, Mailbox
+from accounts.models import AddressTarget, User
+from mailservers.models import AclEntry, DeliveryEvent, Mailbox
 from mailservers.store.event_position import EventPosition
-from mailservers.store.transaction import Change, Event, Transaction
+from mailservers.store.transaction import EVERYBODY, Change, Event, Transaction
 
 log = logging.getLogger(__name__)
 GROUP = "postroom.changes"
@@ -48,6 +49,7 @@ class ChangeHub:
         self._watched: dict[int, int] = {}  # owner -> number of subscriptions, for the poll
         self._events: set[OnEvent] = set()
         self._seen: dict[int, _Seen] = {}  # mailbox -> what it was at the last poll
+        self._seen_access: object = None
         self._position = EventPosition()
         self._origin = uuid.uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,7 +91,8 @@ class ChangeHub:
         self._release(owner_id)
 
     def watch_owner(self, owner_id: int, callback: OnChange) -> None:
-        """Every change in any mailbox of the owner; `mailbox_id` 0 when the list of mailboxes changed."""
+        """Every change in any mailbox of the owner; `mailbox_id` 0 when the list of mailboxes changed. EVERYBODY as
+        owner: changes of who may do what."""
         self._owners.setdefault(owner_id, set()).add(callback)
         self._watched[owner_id] = self._watched.get(owner_id, 0) + 1
 
@@ -244,6 +247,11 @@ class ChangeHub:
             if mailbox_id not in seen and owner_id in owners:
                 self._dispatch([Change(owner_id, 0, 0), Change(owner_id, mailbox_id, modseq + 1)])
         self._seen = seen
+        if EVERYBODY in self._owners:
+            access = await store.read(_access_state)
+            if access != self._seen_access:
+                self._seen_access = access
+                self._dispatch([Change(EVERYBODY, 0, 0)])
 
     async def _read_events(self) -> None:
         from mailservers.store.engine import store
@@ -280,6 +288,16 @@ def _foreign_writes(tx: Transaction) -> int | None:
 def _mailbox_states(owners: list[int]) -> list[tuple[Any, ...]]:
     boxes = Mailbox.objects.filter(owner_id__in=owners)
     return list(boxes.values_list("id", "owner_id", "name", "is_subscribed", "highest_modseq"))
+
+
+def _access_state() -> object:
+    """Differs where rights or members of groups differ: they are never changed in place."""
+    newest = Max("pk")
+    return (
+        AclEntry.objects.aggregate(newest, Count("pk")),
+        AddressTarget.objects.aggregate(newest, Count("pk")),
+        User.objects.filter(is_active=True).count(),
+    )
 
 
 def _newest_event() -> int:

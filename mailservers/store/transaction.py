@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+EVERYBODY = 0  # no user has this id
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A hint: the mailbox has reached `modseq`. `mailbox_id` 0: the owner's list of mailboxes changed."""
+    """A hint: the mailbox has reached `modseq`. `mailbox_id` 0: the owner's list of mailboxes changed. `owner_id`
+    EVERYBODY: who may do what with whose mailboxes changed."""
 
     owner_id: int
     mailbox_id: int
@@ -49,6 +52,10 @@ class Transaction:
 
     def folders_changed(self, owner_id: int) -> None:
         self.folders.add(owner_id)
+
+    def access_changed(self) -> None:
+        """What somebody may do with another's mailboxes."""
+        self.folders.add(EVERYBODY)
 
     def mark(self) -> tuple[int, int]:
         return len(self.events), len(self.after_commit)

@@ -265,7 +265,7 @@ async def test_an_overflow_is_told_and_ends_it(pair, monkeypatch):
     def broken(owner_id: int):
         raise StoreUnavailable("the disk is on fire")
 
-    monkeypatch.setattr(notifying, "list_mailboxes", broken)
+    monkeypatch.setattr(notifying, "all_access", broken)
     await two.ok("SUBSCRIBE Lists")
     assert await one.until(rb"\* OK") == b"* OK [NOTIFICATIONOVERFLOW] The mail store is not available\r\n"
     monkeypatch.undo()
