@@ -123,6 +123,25 @@ async def test_filters_that_grow(filled):
     assert (await filled.command("SEARCH FILTER a"))[-1].startswith(b"NO [LIMIT] ")
 
 
+async def test_very_long_and_very_deep_searches(filled):
+    """Within the bounds they are answered, whatever the database thinks of such expressions; beyond, refused."""
+    await filled.ok(r"STORE 2 +FLAGS.SILENT (\Seen)")
+    sets = " ".join(["UID " + ",".join(str(2 * n) for n in range(1, 49))] * 290)
+    for key, found in (
+        ("SEEN " * 298 + "SEEN", b" 2"),
+        ("NOT " * 60 + "SEEN", b" 2"),
+        ("NOT " * 61 + "SEEN", b" 1 3 4"),
+        ("(" * 60 + "SEEN" + ")" * 60, b" 2"),
+        ("OR SEEN " * 60 + "NOT SUBJECT work", b" 1 2 3"),
+        ("OR (NOT SEEN) " * 60 + "SEEN", b" 1 2 3 4"),
+        (sets, b" 2 4"),
+    ):
+        assert (await filled.ok(f"SEARCH {key}"))[0] == b"* SEARCH" + found, key[:40]
+    assert await filled.command("SEARCH " + "SEEN " * 301) == [b"NO [LIMIT] Too many search keys"]
+    assert await filled.command("SEARCH " + "NOT " * 70 + "SEEN") == [b"BAD Search keys nested too deeply"]
+    assert await filled.command(r"SEARCH KEYWORD \Seen") == [b"BAD Expected a keyword"]
+
+
 async def test_list_metadata(client):
     await client.ok("CREATE foo")
     await client.ok("CREATE foo/bar")

@@ -190,8 +190,8 @@ for _name in ("Answered", "Deleted", "Draft", "Flagged", "Seen"):
 
 
 def _keyword(lexer: Lexer) -> Flag:
-    flag = lexer.flag()
-    return Flag(flag)
+    """flag-keyword = atom: not a system flag"""
+    return Flag(lexer.atom("a keyword").decode("ascii"))
 
 
 def _header(lexer: Lexer) -> Header:

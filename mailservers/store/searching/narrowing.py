@@ -20,6 +20,7 @@ from mailservers.models import Flag
 from mailservers.store.searching import fulltext
 
 MAX_RANGES = 50  # of UIDs in one condition; more become one range, judged afterwards
+MAX_DEPTH = 16  # of conditions in conditions; SQLite's parser has a stack of 100
 FLAG_BITS = {flag.label: flag.value for flag in Flag}
 
 
@@ -46,15 +47,17 @@ EVERYTHING = Condition("1 = 1")
 NOTHING = Condition("1 = 0")
 
 
-def narrow(key: Key, scope: Scope) -> Condition | None:
-    """The condition of a key; None where the database has nothing to say."""
+def narrow(key: Key, scope: Scope, depth: int = 0) -> Condition | None:
+    """The condition of a key; None where the database has nothing to say, or would have to nest too deeply."""
+    if depth > MAX_DEPTH:
+        return None
     match key:
         case keys.And(inner):
-            return _and([narrow(one, scope) for one in inner])
+            return _and([narrow(one, scope, depth + 1) for one in inner])
         case keys.Or(first, second):
-            return _or(narrow(first, scope), narrow(second, scope))
+            return _or(narrow(first, scope, depth + 1), narrow(second, scope, depth + 1))
         case keys.Not(inner_key):
-            inner_condition = narrow(inner_key, scope)
+            inner_condition = narrow(inner_key, scope, depth + 1)
             if inner_condition is None or not inner_condition.exact:
                 return None
             return Condition(f"NOT ({inner_condition.sql})", inner_condition.params)
