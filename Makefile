@@ -48,6 +48,7 @@ check: $(VENV)/.installed-dev
 	POSTROOM_DATA_DIR=build/check $(BIN)/python -m mypy .
 	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py makemigrations --check --dry-run
 	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py check --fail-level WARNING
+	POSTROOM_DATA_DIR=build/check $(BIN)/python manage.py protocols --check
 	! grep -nE 'https?://|index-url|--find-links' requirements.txt requirements-dev.txt requirements-fuzz.txt
 
 # Kill the server at random moments and at each fsync, rename and write, and worse; SEED=1 ROUNDS=10 make crash

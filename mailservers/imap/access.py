@@ -15,6 +15,7 @@ from mailservers.formats.imap.lexer import ImapSyntaxError
 from mailservers.formats.sasl import SaslSyntaxError
 from mailservers.formats.sasl import text as sasl_text
 from mailservers.imap.announcing import announce
+from mailservers.imap.extensions import CAPABILITIES
 from mailservers.imap.metadata import watch
 from mailservers.imap.replies import Disconnect, Refusal, Reply
 from mailservers.imap.session import Session
@@ -26,68 +27,9 @@ MAX_FAILED_LOGINS = 5  # then the connection is closed
 MAX_SASL_OCTETS = 8192  # a decoded answer
 ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY", "UTF8=ACCEPT", "METADATA")
 
-# RFC 9051 section 6.1.1. APPENDLIMIT, STARTTLS, AUTH= and LOGINDISABLED depend on the settings and the connection.
-CAPABILITIES = (
-    "IMAP4rev1",
-    "IMAP4rev2",
-    "LITERAL+",
-    "SASL-IR",
-    "ID",
-    "ENABLE",
-    "IDLE",
-    "NAMESPACE",
-    "UIDPLUS",
-    "MOVE",
-    "UNSELECT",
-    "CHILDREN",
-    "SPECIAL-USE",
-    "CREATE-SPECIAL-USE",
-    "LIST-EXTENDED",
-    "LIST-STATUS",
-    "STATUS=SIZE",
-    "ESEARCH",
-    "ESORT",
-    "CONTEXT=SEARCH",
-    "CONTEXT=SORT",
-    "FILTERS",
-    "SEARCH=FUZZY",
-    "I18NLEVEL=1",
-    "MULTISEARCH",
-    "PARTIAL",
-    "SORT",
-    "SORT=DISPLAY",
-    "THREAD=ORDEREDSUBJECT",
-    "THREAD=REFERENCES",
-    "THREAD=REFS",
-    "SEARCHRES",
-    "WITHIN",
-    "CONDSTORE",
-    "QRESYNC",
-    "MULTIAPPEND",
-    "BINARY",
-    "CATENATE",
-    "REPLACE",
-    "QUOTA",
-    "QUOTA=RES-STORAGE",
-    "QUOTA=RES-MESSAGE",
-    "OBJECTID",
-    "SAVEDATE",
-    "PREVIEW",
-    "UIDONLY",
-    "INPROGRESS",
-    "COMPRESS=DEFLATE",
-    "NOTIFY",
-    "UTF8=ACCEPT",
-    "METADATA",
-    "ACL",
-    "RIGHTS=kxte",
-    "LIST-MYRIGHTS",
-    "LIST-METADATA",
-)
-
 
 def capability_text(session: Session) -> bytes:
-    """What this client may use now."""
+    """What this client may use now (RFC 9051 section 6.1.1)."""
     names = [*CAPABILITIES, f"APPENDLIMIT={settings.MESSAGE_SIZE_LIMIT}"]
     if session.identity is None:
         if not session.sink.is_tls:
