@@ -169,6 +169,8 @@ class Dialogue:
             self._end("Internal error")
         finally:
             self._task = None
+            if self._ending:  # the client may have gone while a command made the session listen
+                self.session.stop_listening()
             self.sink.resume_reading()
 
     async def _do(self, work: _Work) -> None:

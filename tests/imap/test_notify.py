@@ -1,5 +1,6 @@
 """NOTIFY, after the examples and the rules of RFC 5465."""
 
+import asyncio
 import re
 
 import pytest
@@ -284,6 +285,23 @@ async def test_unauthenticate_and_the_end_of_a_session(pair):
     await two.ok("NOTIFY SET (personal (MailboxName))")
     await two.command("LOGOUT")
     assert not hub._owners
+
+
+@pytest.mark.parametrize(
+    "command", ["SELECT INBOX", "NOTIFY SET (personal (MailboxMetadataChange))", "ENABLE METADATA"]
+)
+async def test_a_client_that_goes_during_the_command(pair, command):
+    """It leaves no subscription behind, whatever the command was about to listen to."""
+    from mailservers.store.changes import hub
+
+    one, _ = pair
+    one.send(f"a {command}\r\n")
+    await asyncio.sleep(0)  # the command has begun
+    assert one.dialogue._task is not None
+    one.closed = True
+    one.dialogue.lost()
+    await one.rest()
+    assert not hub._owners and not hub._mailboxes
 
 
 async def test_other_users_hear_nothing(connect, pair, ben):
