@@ -10,7 +10,7 @@ NUL and the two separators cannot come from a message: they are replaced.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from .headers import MAX_HEADER_OCTETS, decode_words, iter_fields, unfold
@@ -54,10 +54,12 @@ def _to_octets(text: str) -> bytes:
     return fold(text).encode("utf-8", "replace")
 
 
-def searchable_header(header: bytes) -> bytes:
-    """From a header block."""
+def searchable_header(header: bytes, fields: Collection[bytes] | None = None) -> bytes:
+    """From a header block: all fields, or those whose folded names are asked for."""
     lines = []
     for name, value in iter_fields(header):
+        if fields is not None and _to_octets(name.decode("latin-1")) not in fields:
+            continue
         text = decode_words(unfold(value)).strip()
         lines.append(f"\n{name.decode('latin-1')}: {text if text.isprintable() else _one_line(text)}")
     return _to_octets("".join(lines))
@@ -65,10 +67,14 @@ def searchable_header(header: bytes) -> bytes:
 
 def searchable(raw: Octets, root: Part) -> Searchable:
     """From all octets of a message and its part tree. Never raises."""
-    files = "".join(f"\n{name}" for name in _file_names(root))
-    body = files + FILES_END + PART_END.join(_capped(message_texts(raw, root)))
     header = raw[root.header_start : min(root.body_start, root.header_start + MAX_HEADER_OCTETS)]
-    return Searchable(searchable_header(header), _to_octets(body))
+    return Searchable(searchable_header(header), searchable_body(raw, root))
+
+
+def searchable_body(raw: Octets, root: Part) -> bytes:
+    """`Searchable.body`."""
+    files = "".join(f"\n{name}" for name in _file_names(root))
+    return _to_octets(files + FILES_END + PART_END.join(_capped(message_texts(raw, root))))
 
 
 def file_names(body: bytes) -> bytes:

@@ -67,15 +67,16 @@ def found(user: User, key: Key, narrowed: bool = True) -> list[int]:
         if narrowed:
             page = find_some(box, key, scope, after)
         else:
-            rows = [row for row in everything(box) if row.uid > after]
-            return [row.uid for row in finding.judge_rows(rows, finding.Judge(key, scope))]
+            judge = finding.Judge(key, scope)
+            rows = [row for row in everything(box, judge) if row.uid > after]
+            return [row.uid for row in finding.judge_rows(rows, judge)]
         uids += [match.uid for match in page.matches]
         after = page.after
     return uids
 
 
-def everything(box: int) -> list[finding.Row]:
-    return finding.select_rows(finding.EVERYTHING, "p.mailbox_id = %s", (box,), "p.uid")
+def everything(box: int, judge: finding.Judge) -> list[finding.Row]:
+    return finding.select_rows(judge, finding.EVERYTHING, "p.mailbox_id = %s", (box,), "p.uid")
 
 
 def test_narrowing_loses_nothing_and_adds_nothing(anna: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from mailservers.formats.search_keys import Key
-from mailservers.store.searching.judging import ROW_COLUMNS, Candidate, Judge, Row
+from mailservers.store.searching.judging import Candidate, Judge, Row
 from mailservers.store.searching.narrowing import EVERYTHING, Condition, Scope, narrow
 from mailservers.store.searching.texts import bodies_of, headers_of, indexed_up_to
+from mailservers.store.statements import fetch
 
 ROWS = 500  # judged in one visit
 TEXT_ROWS = 100  # whose texts are read with one query
@@ -52,8 +52,10 @@ def find_some(mailbox_id: int, key: Key, scope: Scope, after: int = 0) -> Page:
     if condition.exact:
         pairs = _select("p.uid, p.modseq", condition, "p.mailbox_id = %s AND p.uid > %s", (mailbox_id, after), "p.uid")
         return Page([Match(*pair) for pair in pairs], None)
-    rows = select_rows(condition, "p.mailbox_id = %s AND p.uid > %s", (mailbox_id, after), f"p.uid LIMIT {ROWS}")
-    found = judge_rows(rows, Judge(key, scope))
+    judge = Judge(key, scope)
+    where = "p.mailbox_id = %s AND p.uid > %s"
+    rows = select_rows(judge, condition, where, (mailbox_id, after), f"p.uid LIMIT {ROWS}")
+    found = judge_rows(rows, judge)
     return Page([Match(row.uid, row.modseq) for row in found], rows[-1].uid if len(rows) == ROWS else None)
 
 
@@ -63,10 +65,12 @@ def judge_rows(rows: Sequence[Row], judge: Judge) -> list[Row]:
     open_ = _settle([Candidate(row) for row in rows], judge, verdicts)
     for start in range(0, len(open_), TEXT_ROWS):
         group = open_[start : start + TEXT_ROWS]
-        headers = headers_of([candidate.row.message_id for candidate in group])
-        for candidate in group:
-            candidate.header = headers.get(candidate.row.message_id, b"")
-        _judge_bodies(_settle(group, judge, verdicts), judge, verdicts)
+        if judge.reads_header:
+            headers = headers_of([candidate.row.message_id for candidate in group], judge.fields)
+            for candidate in group:
+                candidate.header = headers.get(candidate.row.message_id, b"")
+            group = _settle(group, judge, verdicts)
+        _judge_bodies(group, judge, verdicts)
     return [row for row in rows if verdicts.get(row.place_id)]
 
 
@@ -99,20 +103,21 @@ def _settle(candidates: list[Candidate], judge: Judge, verdicts: dict[int, bool]
 
 def _select(columns: str, condition: Condition, where: str, params: Sequence[Any], order: str) -> list[tuple]:
     tables = _PLACES + (_CONTENTS if "m." in columns + condition.sql else "")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {columns} {tables} WHERE {where} AND ({condition.sql}) ORDER BY {order}",
-            [*params, *condition.params],
-        )
-        return cursor.fetchall()
+    return fetch(
+        f"SELECT {columns} {tables} WHERE {where} AND ({condition.sql}) ORDER BY {order}",
+        [*params, *condition.params],
+    )
 
 
-def select_rows(condition: Condition, where: str, params: Sequence[Any], order: str) -> list[Row]:
-    return [_row(values) for values in _select(ROW_COLUMNS, condition, where, params, order)]
+def select_rows(judge: Judge, condition: Condition, where: str, params: Sequence[Any], order: str) -> list[Row]:
+    """With what the judge looks at."""
+    return [_row(values) for values in _select(judge.columns, condition, where, params, order)]
 
 
 def _row(values: Sequence[Any]) -> Row:
     row = Row(*values)
+    if row.internal_date is None:  # nobody looks at it
+        return row
     if isinstance(row.internal_date, str) or row.internal_date.tzinfo is None:  # SQLite
         return row._replace(internal_date=_utc(row.internal_date), save_date=_utc(row.save_date))
     return row

@@ -42,7 +42,8 @@ def search(owner_id: int, key: Key, mailbox_ids: Iterable[int] | None = None) ->
     matches: list[Row] = []
     judged = 0
     while True:
-        rows = select_rows(condition, where, params, f"p.internal_date DESC, p.id DESC LIMIT {ROWS} OFFSET {judged}")
+        order = f"p.internal_date DESC, p.id DESC LIMIT {ROWS} OFFSET {judged}"
+        rows = select_rows(judge, condition, where, params, order)
         matches += rows if condition.exact else judge_rows(rows, judge)
         judged += len(rows)
         if len(rows) < ROWS or len(matches) > SEARCH_LIMIT or judged >= MAX_JUDGED:

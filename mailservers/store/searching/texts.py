@@ -9,12 +9,13 @@ from itertools import chain
 from django.conf import settings
 from django.db.models import Exists, Max, OuterRef
 
-from mailservers.formats.mime import load_parts
+from mailservers.formats.mime import Part, load_parts
 from mailservers.formats.octets import Octets
-from mailservers.formats.searchable import Searchable, searchable, searchable_header
+from mailservers.formats.searchable import Searchable, searchable, searchable_body, searchable_header
 from mailservers.models import Message, MessageText, SearchIndex
 from mailservers.store.content import compress, decompress, read_headers, read_messages
 from mailservers.store.searching import fulltext
+from mailservers.store.statements import fetch, marks
 from mailservers.store.stored import open_stored
 from mailservers.store.transaction import Transaction
 
@@ -39,13 +40,13 @@ class NewText:
 # ---------------------------------------------------------------- reading
 
 
-def headers_of(message_ids: Sequence[int]) -> dict[int, bytes]:
-    """Searchable headers by content; those gone are missing."""
-    kept = MessageText.objects.filter(pk__in=message_ids).values_list("pk", "header")
+def headers_of(message_ids: Sequence[int], fields: frozenset[bytes] | None) -> dict[int, bytes]:
+    """Searchable headers by content, with these fields at least (None: all); those gone are missing."""
+    kept = fetch(f"SELECT id, header FROM mailservers_messagetext WHERE id IN ({marks(len(message_ids))})", message_ids)
     found = {pk: decompress(header) for pk, header in kept}
     missing = [pk for pk in message_ids if pk not in found]
     if missing:
-        found.update((pk, searchable_header(header)) for pk, header in read_headers(missing).items())
+        found.update((pk, searchable_header(header, fields)) for pk, header in read_headers(missing).items())
     return found
 
 
@@ -55,18 +56,23 @@ def bodies_of(message_ids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     for pk, body in MessageText.objects.filter(pk__in=message_ids).values_list("pk", "body").iterator(chunk_size=100):
         seen.add(pk)
         yield pk, decompress(body)
-    for pk, text in make_texts([pk for pk in message_ids if pk not in seen]):
-        yield pk, text.body
+    for pk, raw, root in _scanned([pk for pk in message_ids if pk not in seen]):
+        yield pk, searchable_body(raw, root)
 
 
 def make_texts(message_ids: Sequence[int]) -> Iterator[tuple[int, Searchable]]:
     """From the octets; those gone are missing."""
+    for pk, raw, root in _scanned(message_ids):
+        yield pk, searchable(raw, root)
+
+
+def _scanned(message_ids: Sequence[int]) -> Iterator[tuple[int, Octets, Part]]:
     if not message_ids:
         return
     rows = {pk: (parts, size) for pk, parts, size in _trees(message_ids)}
     large = [pk for pk, (_, size) in rows.items() if size > settings.STREAM_OVER]
     for pk, raw in chain(read_messages([pk for pk in rows if pk not in large]), _opened(large)):
-        yield pk, searchable(raw, load_parts(bytes(rows[pk][0])))
+        yield pk, raw, load_parts(bytes(rows[pk][0]))
 
 
 def _trees(message_ids: Sequence[int]) -> Iterable[tuple[int, bytes | memoryview, int]]:
