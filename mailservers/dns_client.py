@@ -52,11 +52,13 @@ class BadName(ValueError):
 class Answer:
     """`records`: bytes for TXT (strings joined), str for A, AAAA, PTR and CNAME, (preference, str) for MX, (usage,
     selector, matching type, bytes) for TLSA; names without the last dot. Empty with `exists` False: the name is not
-    there (NXDOMAIN); else it has no such record. `is_secure`: a resolver that we trust has validated it (DNSSEC)."""
+    there (NXDOMAIN); else it has no such record. `is_secure`: a resolver that we trust has validated it (DNSSEC), with
+    all aliases on the way. `canonical`: the name at their end, "" when the name is not there."""
 
     records: tuple[Any, ...]
     exists: bool = True
     is_secure: bool = False
+    canonical: str = ""
 
 
 _VALUES: dict[str, Callable[[Any], Any]] = {
@@ -133,7 +135,8 @@ class DnsClient:
         value = _VALUES[kind]
         ttl_s = float(answer.chaining_result.minimum_ttl)
         records = tuple(value(record) for record in answer.rrset or ())
-        return Answer(records, is_secure=self._is_secure(answer.response)), ttl_s
+        canonical = _text(answer.chaining_result.canonical_name)
+        return Answer(records, is_secure=self._is_secure(answer.response), canonical=canonical), ttl_s
 
     def _is_secure(self, response: dns.message.Message) -> bool:
         """The AD flag, believed of a resolver on this machine, or where the administrator says so (RFC 7672 2.1.1)."""

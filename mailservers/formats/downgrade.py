@@ -1,14 +1,16 @@
-"""A message with binary content (RFC 3030, BODY=BINARYMIME) made fit for hosts that take lines only: base64.
+"""A message made fit for hosts that take less: binary content (RFC 3030, BODY=BINARYMIME) for those that take lines
+only, 8-bit content for those without 8BITMIME (RFC 6152 section 3).
 
-Every part that is no lines of text (NUL, bare CR or LF, lines over 998 octets, or marked "binary") is encoded; the
-others, and the structure, stay as they are. A signature over an encoded part breaks: there is no other way to send it.
+Every part that such a host does not take is encoded; the others, and the structure, stay as they are. A signature over
+an encoded part breaks: there is no other way to send it. Letters beyond ASCII in header fields stay, too.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from .mime import scan
 from .parts import Part
@@ -22,25 +24,55 @@ _BLANK_LINE = re.compile(rb"\r?\n\Z")
 
 
 def without_binary(raw: bytes) -> bytes:
-    """The message with nothing but lines of 7-bit or 8-bit text in its bodies."""
-    root = scan(raw)
-    return b"".join(_entity(raw, root, is_root=True))
+    """The message with nothing but lines of 7-bit or 8-bit text in its bodies: what is no lines of text (NUL, bare CR
+    or LF, lines over 998 octets, or marked "binary") becomes base64."""
+    return b"".join(_entity(raw, scan(raw), LINES, is_root=True))
 
 
-def _entity(raw: bytes, part: Part, *, is_root: bool = False) -> Iterator[bytes]:
+def without_8bit(raw: bytes) -> bytes:
+    """The message with nothing but 7-bit text in its bodies: text becomes quoted-printable, anything else base64.
+    `raw` has CRLF line ends only."""
+    return b"".join(_entity(raw, scan(raw), SEVEN_BIT, is_root=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """What a host takes. `encoding_for`: how a part is to be encoded, b"" when it can go as it is."""
+
+    too_wide: tuple[bytes, ...]  # encodings that a multipart may not be labelled with
+    label: bytes  # instead of them
+    encoding_for: Callable[[Part, bytes], bytes]
+
+
+def _encoding_for_lines(part: Part, body: bytes) -> bytes:
+    is_untextly = part.encoding in (b"7bit", b"8bit") and _UNTEXTLY.search(body)
+    return b"base64" if part.encoding == b"binary" or is_untextly else b""
+
+
+def _encoding_for_7bit(part: Part, body: bytes) -> bytes:
+    if body.isascii() or part.encoding not in (b"7bit", b"8bit", b"binary"):
+        return b""
+    return b"quoted-printable" if part.maintype == b"text" else b"base64"
+
+
+LINES = _Host((b"binary",), b"8bit", _encoding_for_lines)
+SEVEN_BIT = _Host((b"binary", b"8bit"), b"7bit", _encoding_for_7bit)
+
+
+def _entity(raw: bytes, part: Part, host: _Host, *, is_root: bool = False) -> Iterator[bytes]:
     header = raw[part.header_start : part.body_start]
     body = raw[part.body_start : part.end]
     if part.children:
-        yield _with_encoding(header, b"8bit", is_root) if part.encoding == b"binary" else header
+        yield _with_encoding(header, host.label, is_root) if part.encoding in host.too_wide else header
         at = part.body_start
         for child in part.children:
             yield raw[at : child.header_start]
-            yield from _entity(raw, child)
+            yield from _entity(raw, child, host)
             at = child.end
         yield raw[at : part.end]
-    elif part.encoding == b"binary" or (part.encoding in (b"7bit", b"8bit") and _UNTEXTLY.search(body)):
-        yield _with_encoding(header, b"base64", is_root)
-        yield _base64(body)
+    elif encoding := host.encoding_for(part, body):
+        yield _with_encoding(header, encoding, is_root)
+        yield _base64(body) if encoding == b"base64" else _quoted_printable(body)
     else:
         yield header
         yield body
@@ -54,6 +86,11 @@ def _with_encoding(header: bytes, encoding: bytes, is_root: bool) -> bytes:
     if is_root and not _VERSION.search(fields):
         fields += b"MIME-Version: 1.0\r\n"
     return fields + b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+
+
+def _quoted_printable(body: bytes) -> bytes:
+    encoded = binascii.b2a_qp(body.replace(b"\r\n", b"\n"), istext=True)
+    return encoded.replace(b"\n", b"\r\n")
 
 
 def _base64(body: bytes) -> bytes:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from django.conf import settings
 
-from mailservers.formats.downgrade import without_binary
+from mailservers.formats.downgrade import without_8bit, without_binary
 from mailservers.formats.headers import header_end
 from mailservers.formats.mta_sts import StsPolicy
 from mailservers.formats.outgoing import to_wire, without_return_path
@@ -196,9 +197,7 @@ class Attempt:
         raw = self.job.content or await store.read(read_message, self.job.message_id)
         if raw is None:
             raise RuntimeError(f"message {self.job.message_id} is in the queue but not in the store")
-        shape = to_wire
-        if self.job.is_binary:
-            shape = without_return_path if session.takes_binary else _as_lines
+        shape = _shape(session, is_binary=self.job.is_binary)
         wire = await asyncio.to_thread(shape, raw) if len(raw) > IN_THREAD_OVER else shape(raw)
         if self.job.sender_id is None:
             return await self._means.signer.seal(wire, self.job.reverse_path)
@@ -230,6 +229,20 @@ def _peer(host: str, address: str) -> str:
 
 def _as_lines(raw: bytes) -> bytes:
     return to_wire(without_binary(raw))
+
+
+def _as_7bit(raw: bytes) -> bytes:
+    wire = to_wire(raw)
+    return wire if wire.isascii() else without_8bit(wire)
+
+
+def _shape(session: SmtpSession, *, is_binary: bool) -> Callable[[bytes], bytes]:
+    """What makes of a message the octets that the host takes."""
+    if is_binary and session.takes_binary:
+        return without_return_path
+    if is_binary:
+        return _as_lines if session.takes_8bit else lambda raw: _as_7bit(without_binary(raw))
+    return to_wire if session.takes_8bit else _as_7bit
 
 
 def _most_telling(failures: list[Unreachable]) -> Unreachable:

@@ -14,9 +14,6 @@ Extensions used where they are offered: PIPELINING (RFC 2920), SIZE (1870), 8BIT
 
 Nothing is lost: every recipient gets an `Outcome`, and what has not been refused for good is temporary. Until a
 recipient has been decided upon, trouble is raised as `Unreachable` so that the next host can be tried.
-
-Deviation: to a host without 8BITMIME, 8-bit content is sent as it is (RFC 6152 section 3 asks to convert it or give
-up): hosts that would harm it have gone, and converting would break the signatures of others.
 """
 
 from __future__ import annotations
@@ -170,7 +167,7 @@ class SmtpSession:
             reply = await self.command("STARTTLS")
             if reply.code != 220:
                 return  # RFC 3207 section 4: the client may go on in the clear
-            await self._channel.start_tls(need, self.host, _scaled(TLS_S))
+            await self._channel.start_tls(need, need.server_name or self.host, _scaled(TLS_S))
             self.tls = self._channel.tls_version
             await self._hello()  # RFC 3207 section 4.2: what was offered in the clear does not count
         except ConnectionLost as error:
@@ -179,7 +176,7 @@ class SmtpSession:
 
     async def _begin_in_tls(self, need: TlsNeed) -> None:
         try:
-            await self._channel.start_tls(need, self.host, _scaled(TLS_S))
+            await self._channel.start_tls(need, need.server_name or self.host, _scaled(TLS_S))
         except ConnectionLost as error:
             self._channel.abort()
             raise _TlsFailed from error
@@ -231,6 +228,10 @@ class SmtpSession:
         if self._channel.has_reply:
             reply = await self._channel.reply(QUIT_S)
             raise ConnectionLost(f"the server said out of turn: {reply.text}")
+
+    @property
+    def takes_8bit(self) -> bool:
+        return "8BITMIME" in self.extensions
 
     @property
     def takes_binary(self) -> bool:

@@ -45,10 +45,12 @@ class MailHost:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The addresses of a host, and whether DNSSEC vouches for them."""
+    """The addresses of a host, and whether DNSSEC vouches for them. `canonical`: the name they are those of, when the
+    host's is an alias (CNAME) of it."""
 
     addresses: list[str]
     is_secure: bool = False
+    canonical: str = ""
 
 
 class MailResolver:
@@ -123,7 +125,7 @@ class MailResolver:
         found = asked.addresses
         public = [address for address in found if self._allow_private or _is_public(address)]
         if public:
-            return Found(_in_turn(public), asked.is_secure)
+            return Found(_in_turn(public), asked.is_secure, asked.canonical)
         raise Unreachable(
             f"{name} has only addresses that are not public ({', '.join(found[:3])}): mail is not sent there unless a "
             "route says so",
@@ -133,19 +135,21 @@ class MailResolver:
         )
 
     async def _ask_addresses(self, name: str) -> Found:
-        """A and AAAA, both asked at once. One kind's failure does not matter if the other kind is there."""
+        """A and AAAA, both asked at once. One kind's failure does not matter if the other kind is there; least of all
+        does it make that kind less secure: whoever can make a question fail could get rid of DANE."""
         answers = await asyncio.gather(self._ask(name, "A"), self._ask(name, "AAAA"), return_exceptions=True)
         found: list[str] = []
         trouble: BaseException | None = None
-        is_secure = True
+        canonical, is_secure = "", True
         for answer in answers:
             if isinstance(answer, BaseException):
                 trouble = answer
             else:
                 found += answer.records
                 is_secure = is_secure and answer.is_secure
+                canonical = answer.canonical if answer.records else canonical
         if found:
-            return Found(found, is_secure and trouble is None)
+            return Found(found, is_secure, canonical if canonical.lower() != name.lower() else "")
         raise trouble or Unreachable(f"{name} has no address", temporary=False, status="5.4.4", host=name)
 
 

@@ -62,13 +62,15 @@ class Tlsa:
 @dataclass(frozen=True, slots=True)
 class TlsNeed:
     """`because` names the policy, for people. `names`: what a DANE-TA certificate may be for. `promise`: the host must
-    offer REQUIRETLS, too (RFC 8689)."""
+    offer REQUIRETLS, too (RFC 8689). `server_name`: what is asked for in the handshake, where it is not the host's
+    name (RFC 7672 section 8.1)."""
 
     level: Level = Level.OPPORTUNISTIC
     because: str = ""
     tlsa: tuple[Tlsa, ...] = ()
     names: tuple[str, ...] = ()
     promise: bool = False
+    server_name: str = ""
 
     @property
     def is_must(self) -> bool:

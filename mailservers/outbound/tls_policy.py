@@ -7,6 +7,7 @@ is no reason to go on without: the host is left out until it is answered (RFC 76
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from mailservers.dns_client import BadName, DnsClient, DnsFailure
@@ -21,7 +22,7 @@ async def need_of(
     dns: DnsClient, host: MailHost, found: Found, domain: str, policy: StsPolicy | None, *, require_tls: bool
 ) -> TlsNeed:
     """Raises `Unreachable` when the host may not be used, or cannot be told."""
-    need = await _dane(dns, host, domain) if host.is_secure and found.is_secure else OPPORTUNISTIC
+    need = await _dane(dns, host, found, domain) if host.is_secure else OPPORTUNISTIC
     if policy is not None and policy.mode == "enforce" and need.level is not Level.DANE:
         if not policy.admits(host.name):
             text = f"{host.name} is not among the mail hosts that the MTA-STS policy of {domain} names"
@@ -46,17 +47,33 @@ def at_least(need: TlsNeed, route: Route) -> TlsNeed:
 _STRENGTH = (Level.OPPORTUNISTIC, Level.ENCRYPTED, Level.VERIFIED, Level.DANE)
 
 
-async def _dane(dns: DnsClient, host: MailHost, domain: str) -> TlsNeed:
+async def _dane(dns: DnsClient, host: MailHost, found: Found, domain: str) -> TlsNeed:
     try:
-        answer = await dns.ask(f"_{host.port}._tcp.{host.name}", "TLSA")
+        for base in await _base_domains(dns, host, found):
+            answer = await dns.ask(f"_{host.port}._tcp.{base}", "TLSA")
+            if answer.records and answer.is_secure:
+                return _need_of_records(answer.records, base, host, domain)
     except BadName:
-        return OPPORTUNISTIC
+        pass
     except DnsFailure as error:
         text = f"the TLSA records of {host.name} could not be looked up, and it is not spoken to without them"
         raise Unreachable(text, temporary=True, status="4.7.5", host=host.name) from error
-    if not answer.records or not answer.is_secure:
-        return OPPORTUNISTIC
-    usable = tuple(record for record in (Tlsa(*values) for values in answer.records) if record.is_usable)
+    return OPPORTUNISTIC
+
+
+async def _base_domains(dns: DnsClient, host: MailHost, found: Found) -> list[str]:
+    """The names whose TLSA records count, the best first (RFC 7672 section 2.2.2): the end of a signed chain of
+    aliases, then its beginning; only the beginning where the chain leaves the signed tree, and is signed there."""
+    if found.is_secure:
+        return [found.canonical, host.name] if found.canonical else [host.name]
+    if found.canonical and (await dns.ask(host.name, "CNAME")).is_secure:
+        return [host.name]
+    return []
+
+
+def _need_of_records(records: Iterable[tuple[int, int, int, bytes]], base: str, host: MailHost, domain: str) -> TlsNeed:
+    usable = tuple(record for record in (Tlsa(*values) for values in records) if record.is_usable)
     if not usable:
         return TlsNeed(Level.ENCRYPTED, "DANE, records that mail does not know")
-    return TlsNeed(Level.DANE, "DANE", usable, tuple(dict.fromkeys((host.name, domain))))
+    names = tuple(dict.fromkeys((base, host.name, domain)))  # section 3.2.2
+    return TlsNeed(Level.DANE, "DANE", usable, names, server_name=base)
