@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,10 +39,11 @@ from mailservers.imap.resync import tell_vanished
 from mailservers.imap.selected import Selected, flags_text
 from mailservers.imap.session import Session
 from mailservers.models import Flag
-from mailservers.store.content import read_halves, read_headers, read_messages
+from mailservers.store.content import read_halves, read_headers, read_messages, reading_content
 from mailservers.store.engine import store
+from mailservers.store.errors import ContentDamaged
 from mailservers.store.flags import FlagChange, FlagRow, store_flags
-from mailservers.store.queries import fetch_rows
+from mailservers.store.queries import fetch_rows, is_there
 from mailservers.store.stored import StoredMessage
 
 log = logging.getLogger(__name__)
@@ -209,13 +210,13 @@ async def _answer(session: Session, plan: Plan, uids: array[int], changed_since:
                     session, plan, plan.content, rows[0], marked.get(rows[0][_UID])
                 )
                 rows = rows[1:]
-                values = await store.read(_contents, plan.content, rows) if rows else []
+                values = await store.read(_contents, selected.mailbox_id, plan.content, rows) if rows else []
                 continue
             for row, contents in zip(rows, values, strict=False):
                 unknown_encoding |= _respond(session, plan, row, marked.get(row[_UID]), contents)
             await session.flush()
             rows = rows[len(values) :]
-            values = await store.read(_contents, plan.content, rows) if rows and plan.content else []
+            values = await store.read(_contents, selected.mailbox_id, plan.content, rows) if rows else []
     return found, unknown_encoding
 
 
@@ -273,7 +274,7 @@ async def _respond_in_chunks(session: Session, plan: Plan, content: Content, row
     number = session.mailbox.view.number_of(row[_UID])
     if not number:
         return False
-    message = await store.read(open_messages.take, row[content.id_at])
+    message = await store.read(_open, session.mailbox.mailbox_id, row[_UID], row[content.id_at])
     if message is None:
         return _respond(session, plan, row, marked, list(_write_items(content, row, None)))
     items = await asyncio.to_thread(large_items, content.items, message, row[content.parts_at])
@@ -339,11 +340,11 @@ def _read(
     rows = fetch_rows(mailbox_id, uids, plan.columns, changed_since)
     if plan.content is None:
         return rows, [[]] * len(rows)
-    return rows, _contents(plan.content, rows)
+    return rows, _contents(mailbox_id, plan.content, rows)
 
 
-def _contents(content: Content, rows: Sequence[Row]) -> list[list[Octets | None]]:
-    """The content items of as many rows as make up CONTENT_OCTETS, one at least."""
+def _contents(mailbox_id: int, content: Content, rows: Sequence[Row]) -> list[list[Octets | None]]:
+    """The content items of as many rows as make up CONTENT_OCTETS, one at least. Raises `ContentDamaged`."""
     octets = taken = 0
     for row in rows:
         if taken and octets + row[content.size_at] > CONTENT_OCTETS:
@@ -355,13 +356,30 @@ def _contents(content: Content, rows: Sequence[Row]) -> list[list[Octets | None]
         return [[]]  # it is read as it is sent
     ids = [row[content.id_at] for row in group]
     if content.whole_only:
-        halves = {pk: (header, body) for pk, header, body in read_halves(ids)}
+        with reading_content():
+            halves = {pk: (header, body) for pk, header, body in read_halves(ids)}
+        _require_content(mailbox_id, content, group, halves)
         return [[_whole(item, halves.get(row[content.id_at])) for item in content.items] for row in group]
-    if content.headers_only:
-        data = read_headers(ids)
-    else:
-        data = dict(read_messages(ids))
+    with reading_content():
+        data = read_headers(ids) if content.headers_only else dict(read_messages(ids))
+    _require_content(mailbox_id, content, group, data)
     return [list(_write_items(content, row, data.get(row[content.id_at]))) for row in group]
+
+
+def _require_content(mailbox_id: int, content: Content, rows: Sequence[Row], found: Container[int]) -> None:
+    """Only messages that were expunged a moment ago may be without octets."""
+    for row in rows:
+        if row[content.id_at] not in found and is_there(mailbox_id, row[_UID]):
+            raise ContentDamaged("the content of a message is missing; the administrator can restore it")
+
+
+def _open(mailbox_id: int, uid: int, message_id: int) -> StoredMessage | None:
+    """None where the message was expunged a moment ago. Raises `ContentDamaged`."""
+    with reading_content():
+        message = open_messages.take(message_id)
+    if message is None and is_there(mailbox_id, uid):
+        raise ContentDamaged("the content of a message is missing; the administrator can restore it")
+    return message
 
 
 def _whole(item: FetchItem, halves: tuple[bytes, bytes] | None) -> Octets:

@@ -54,6 +54,7 @@ _CODES: tuple[tuple[type[Exception], str, str], ...] = (
     (errors.SpecialUseRefused, "NO", "USEATTR"),
     (errors.TooManyKeywords, "NO", "LIMIT"),
     (errors.OverQuota, "NO", "OVERQUOTA"),
+    (errors.ContentDamaged, "NO", "CORRUPTION"),
     (errors.StoreBusy, "NO", "UNAVAILABLE"),
     (errors.StoreUnavailable, "NO", "UNAVAILABLE"),
     (errors.StoreError, "NO", "CANNOT"),

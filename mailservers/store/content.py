@@ -27,6 +27,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from mailservers.formats.octets import Octets, Windowed
 from mailservers.formats.summary import Summary, summarise
 from mailservers.models import MessageData
+from mailservers.store.errors import ContentDamaged
 from mailservers.store.failures import as_store_error
 from mailservers.store.room import require_room
 
@@ -181,6 +182,16 @@ def remove_file(name: str) -> None:
 
 
 # ---------------------------------------------------------------- reading
+
+
+@contextlib.contextmanager
+def reading_content() -> Iterator[None]:
+    """What is read inside must be there and whole, else `ContentDamaged`."""
+    try:
+        yield
+    except (FileNotFoundError, zstandard.ZstdError) as error:
+        log.error("the content of a message is damaged: run manage.py check --deep", exc_info=error)
+        raise ContentDamaged("the content of a message is damaged; the administrator can restore it") from error
 
 
 def read_message(message_id: int) -> bytes | None:

@@ -55,6 +55,10 @@ class NoSuchMessage(StoreError):
     """The message to be acted on has been expunged."""
 
 
+class ContentDamaged(StoreError):
+    """A message is there, but its octets are missing or cannot be decompressed (`manage.py check --deep`)."""
+
+
 class AnnotationTooLarge(StoreError):
     pass
 

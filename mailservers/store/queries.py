@@ -91,6 +91,10 @@ def uids(mailbox_id: int, after: int = 0) -> array[int]:
     return array("I", places.values_list("uid", flat=True))
 
 
+def is_there(mailbox_id: int, uid: int) -> bool:
+    return MailboxMessage.objects.filter(mailbox_id=mailbox_id, uid=uid).exists()
+
+
 def first_unseen(mailbox_id: int) -> int | None:
     """The lowest UID without \\\\Seen."""
     places = MailboxMessage.objects.filter(mailbox_id=mailbox_id).order_by("uid")

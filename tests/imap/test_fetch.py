@@ -1,6 +1,10 @@
 """FETCH: every item, sections and partials, \\Seen, large answers."""
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from mailservers.models import MessageData
 
 pytestmark = pytest.mark.asyncio
 
@@ -185,3 +189,26 @@ async def test_many_messages_in_chunks(client):
     assert output.count(b"BODY[] {%d}\r\n" % (len(big) + 3)) == 8
     assert output.count(b"\\Seen") == 8
     assert output.endswith(b"a OK FETCH completed\r\n")
+
+
+async def test_damaged_content(client, monkeypatch):
+    """Octets that are lost are no empty message, which clients would keep: NO [CORRUPTION] (RFC 5530)."""
+    await client.append("INBOX", b"Subject: x\r\n\r\nbody\r\n")
+    await client.append("INBOX", b"Subject: y\r\n\r\nbody\r\n")
+    await client.ok("SELECT INBOX")
+    whole = await sync_to_async(list)(MessageData.objects.order_by("pk").values_list("pk", "header", "body"))
+    pk, header, body = whole[0]
+    for damage in ({"body": b"no zstandard"}, {"body": b"", "file": "00nothing"}):
+        await sync_to_async(MessageData.objects.filter(pk=pk).update)(**damage)
+        for items in ("BODY.PEEK[]", "BODY.PEEK[TEXT]", "BINARY.PEEK[1]"):
+            assert (await client.command(f"FETCH 1 {items}"))[-1].startswith(b"NO [CORRUPTION] "), items
+    assert (await client.ok("FETCH 1 (ENVELOPE BODY.PEEK[HEADER])"))[-1].startswith(b"OK")
+    assert (await client.ok("FETCH 2 BODY.PEEK[]"))[-1].startswith(b"OK")
+    monkeypatch.setattr(settings, "STREAM_OVER", 1)
+    assert (await client.command("FETCH 1 BODY.PEEK[]"))[-1].startswith(b"NO [CORRUPTION] ")
+    monkeypatch.undo()
+    await sync_to_async(MessageData.objects.filter(pk=pk).delete)()
+    for items in ("BODY.PEEK[]", "BODY.PEEK[HEADER]"):
+        assert (await client.command(f"FETCH 1 {items}"))[-1].startswith(b"NO [CORRUPTION] "), items
+    await sync_to_async(MessageData.objects.create)(pk=pk, header=header, body=body)
+    await client.ok("FETCH 1 BODY.PEEK[]")
