@@ -17,6 +17,7 @@ from mailservers.formats.arc import ArcSet, collect_sets
 from mailservers.formats.authentication_results import AuthenticationResults
 from mailservers.formats.dkim_signature import KeyRecord, Signature, canonical_field, parse_arc_signature
 from mailservers.formats.dkim_signature import without_signature as emptied
+from mailservers.formats.octets import Octets
 from mailservers.formats.tag_list import TagListError
 from mailservers.store.content import IN_THREAD_OVER
 
@@ -34,7 +35,7 @@ class ArcOutcome:
         return self.result == "pass" and set(self.sealers) <= {name.lower() for name in trusted}
 
 
-async def verify_arc(ask: Ask, content: bytes) -> ArcOutcome:
+async def verify_arc(ask: Ask, content: Octets) -> ArcOutcome:
     """Never raises."""
     message = SignedMessage.of(content)
     try:

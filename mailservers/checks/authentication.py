@@ -22,7 +22,8 @@ from mailservers.checks.opinion import Facts, Reason, Refusal
 from mailservers.checks.spf import Ask, SpfOutcome, check_host
 from mailservers.formats.addresses import parse_address_list
 from mailservers.formats.authentication_results import MethodResult
-from mailservers.formats.headers import fields_by_name, header_end
+from mailservers.formats.headers import fields_by_name, header_block
+from mailservers.formats.octets import Octets
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -118,9 +119,9 @@ async def _helo(ask: Ask, facts: Facts) -> SpfOutcome:
     return await check_host(ask, facts.peer, helo, f"postmaster@{helo}", facts.helo)
 
 
-def author_addresses(content: bytes) -> tuple[str, ...]:
+def author_addresses(content: Octets) -> tuple[str, ...]:
     """The addresses in From, all of its fields, lower case."""
-    fields = fields_by_name(content[: header_end(content)]).get(b"from", [])[:MAX_AUTHORS]
+    fields = fields_by_name(header_block(content)).get(b"from", [])[:MAX_AUTHORS]
     found = (address for field in fields for address in parse_address_list(field.partition(b":")[2]))
     wanted = (f"{a.local}@{a.domain}".lower() for a in found if a.is_mailbox and a.domain)
     return tuple(dict.fromkeys(wanted))[: MAX_AUTHORS * 4]

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Iterable
 from django.conf import settings
 
 from mailservers.checks.opinion import Check, Facts, Reason, Refusal
+from mailservers.formats.octets import Octets, chunks
 
-CHUNK = 64 * 1024
 MAX_ANSWER = 4096
 VIRUS_WEIGHT = 50.0
 
@@ -44,13 +44,12 @@ class ClamAv(Check):
         return Reason("clamav.error", 0.0, "could not be asked", refusal=refusal if settings.CLAMAV_REQUIRED else None)
 
 
-async def scan(address: str, content: bytes) -> str:
+async def scan(address: str, content: Octets) -> str:
     """clamd's answer. Raises OSError, TimeoutError."""
     async with connection(address) as (reader, writer):
         try:
             writer.write(b"zINSTREAM\0")
-            for at in range(0, len(content), CHUNK):
-                chunk = content[at : at + CHUNK]
+            async for chunk in chunks_of(content):
                 writer.write(struct.pack("!L", len(chunk)))
                 writer.write(chunk)
                 await writer.drain()
@@ -60,6 +59,13 @@ async def scan(address: str, content: bytes) -> str:
             pass  # over its size limit it answers early and closes: the answer says why
         answer = await reader.read(MAX_ANSWER)
     return answer.partition(b"\0")[0].decode("utf-8", "replace").strip()
+
+
+async def chunks_of(content: Octets) -> AsyncIterator[bytes]:
+    """What is not in memory is read in a thread."""
+    pieces = chunks(content)
+    while chunk := next(pieces, b"") if isinstance(content, bytes) else await asyncio.to_thread(next, pieces, b""):
+        yield chunk
 
 
 @contextlib.asynccontextmanager

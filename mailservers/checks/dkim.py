@@ -38,7 +38,8 @@ from mailservers.formats.dkim_signature import (
     parse_signature,
     without_signature,
 )
-from mailservers.formats.headers import fields_by_name, header_end
+from mailservers.formats.headers import fields_by_name, header_block, header_end
+from mailservers.formats.octets import Octets, View
 from mailservers.formats.tag_list import TagListError
 from mailservers.store.content import IN_THREAD_OVER
 
@@ -74,15 +75,15 @@ class Unverified(Exception):
 class SignedMessage:
     """A message taken apart for its signatures; the body is hashed once for each form, and for few forms."""
 
-    content: bytes
+    content: Octets
     fields: Mapping[bytes, list[bytes]]
     body_start: int
     _hashes: dict[tuple[bool, int | None], tuple[bytes, int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, content: bytes) -> SignedMessage:
-        end = header_end(content)
-        return cls(content, fields_by_name(content[:end]), end)
+    def of(cls, content: Octets) -> SignedMessage:
+        own = content if isinstance(content, bytes) else View(content, 0, len(content))
+        return cls(own, fields_by_name(header_block(own)), header_end(own))
 
     def body_hash(self, signature: Signature) -> bytes:
         """Raises `Unverified` for an l= beyond the body."""
@@ -105,7 +106,7 @@ class SignedMessage:
         return self._hashes[key]
 
 
-async def verify_dkim(ask: Ask, content: bytes) -> list[DkimOutcome]:
+async def verify_dkim(ask: Ask, content: Octets) -> list[DkimOutcome]:
     """One outcome for each signature, from the top; empty for an unsigned message."""
     message = SignedMessage.of(content)
     fields = message.fields.get(b"dkim-signature", [])[:MAX_SIGNATURES]

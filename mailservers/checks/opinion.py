@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.conf import settings
 
 from mailservers.formats.authentication_results import MethodResult
+from mailservers.formats.octets import Octets
 
 if TYPE_CHECKING:
     from mailservers.checks.authentication import Authentication
@@ -58,7 +59,7 @@ class Facts:
     recipients: tuple[str, ...]
     readers: tuple[Reader, ...]
     goes_elsewhere: bool  # some recipients are not here
-    content: bytes
+    content: Octets  # a large message is not in memory; checks run at the same time, each with a `View` of its own
     authentication: Authentication | None = None
 
     @cached_property

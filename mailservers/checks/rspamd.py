@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from mailservers.checks.clamav import connection
+from mailservers.checks.clamav import chunks_of, connection
 from mailservers.checks.opinion import Check, Facts, Reason, Refusal
 
 MAX_ANSWER = 1024 * 1024
@@ -66,8 +66,9 @@ async def ask(address: str, facts: Facts) -> dict[str, Any]:
     """The answer's JSON object. Raises OSError, TimeoutError, ValueError."""
     async with connection(address) as (reader, writer):
         writer.write(_request(address, facts))
-        writer.write(facts.content)
-        await writer.drain()
+        async for chunk in chunks_of(facts.content):
+            writer.write(chunk)
+            await writer.drain()
         answer = b""
         while len(answer) <= MAX_ANSWER:  # "Connection: close": the end of the stream is the end of the answer
             more = await reader.read(64 * 1024)

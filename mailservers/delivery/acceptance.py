@@ -70,12 +70,12 @@ _one_spooled = asyncio.Semaphore(1)
 
 
 async def _form_opinion(envelope: Envelope, content: Content) -> None:
-    """The checks want the octets in memory: of large messages, one after the other."""
+    """Checking a large message costs seconds: one after the other."""
     if isinstance(content, bytes):
         await form_opinion(envelope, content)
         return
     async with _one_spooled:
-        await form_opinion(envelope, await asyncio.to_thread(content.whole))
+        await form_opinion(envelope, content)
 
 
 def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:

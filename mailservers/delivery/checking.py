@@ -18,6 +18,7 @@ from mailservers.formats.headers import header_end, without_fields
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 from mailservers.store.events import Step
+from mailservers.store.spool import Content
 from mailservers.store.transaction import Event
 from mailservers.store.verdicts import Verdict
 
@@ -42,7 +43,7 @@ def is_checked(envelope: Envelope) -> bool:
     return envelope.sender_id is None and not is_exempt(envelope.peer_address)
 
 
-async def form_opinion(envelope: Envelope, content: bytes) -> None:
+async def form_opinion(envelope: Envelope, content: Content) -> None:
     """Sets the envelope's `opinion` and `junk_ids`. Raises `MessageRefused`, a `StoreError`."""
     peer = peer_address(envelope.peer_address)
     assert peer is not None  # it would be exempt

@@ -10,13 +10,15 @@ import hashlib
 import re
 from collections.abc import Iterator
 
+from .octets import Octets, Windowed, chunks, search
+
 PIECE = 128 * 1024  # octets, about
 
 _INK = re.compile(rb"[^ \t\r\n]")
 _RUNS = re.compile(rb"[ \t]*\t[ \t]*|  +")  # all blanks but a single space, which stays as it is
 
 
-def body_digest(message: bytes, start: int, *, is_relaxed: bool, length: int | None = None) -> tuple[bytes, int]:
+def body_digest(message: Octets, start: int, *, is_relaxed: bool, length: int | None = None) -> tuple[bytes, int]:
     """(SHA-256 of the canonical body or of its first `length` octets, the canonical body's size)."""
     digest, size = hashlib.sha256(), 0
     for piece in canonical_pieces(message, start, is_relaxed=is_relaxed):
@@ -26,25 +28,27 @@ def body_digest(message: bytes, start: int, *, is_relaxed: bool, length: int | N
     return digest.digest(), size
 
 
-def canonical_pieces(message: bytes, start: int, *, is_relaxed: bool) -> Iterator[bytes | memoryview]:
+def canonical_pieces(message: Octets, start: int, *, is_relaxed: bool) -> Iterator[bytes]:
     """The body begins at `start`; CRLF line ends only. Empty lines at the end do not count."""
     end = _end(message, start, b" \t\r\n" if is_relaxed else b"\r\n")
     if not is_relaxed:
-        yield memoryview(message)[start:end]
+        yield from chunks(message, start, end)
         yield b"\r\n"
         return
     at = start
     while at < end:
-        ink = _INK.search(message, at + PIECE, end)
-        cut = ink.start() if ink else end
+        ink = search(_INK, message, at + PIECE, 1) if at + PIECE < end else None
+        cut = ink[0] if ink else end
         yield _RUNS.sub(b" ", message[at:cut]).replace(b" \r\n", b"\r\n")
         at = cut
     if end > start:
         yield b"\r\n"
 
 
-def _end(message: bytes, start: int, strip: bytes) -> int:
+def _end(message: Octets, start: int, strip: bytes) -> int:
     """Where the body ends without these octets at its end; the body is not copied for it."""
+    if not isinstance(message, bytes):
+        return _end_of_large(message, start, strip)
     end = len(message)
     while end > start:
         piece = message[max(start, end - PIECE) : end]
@@ -53,3 +57,14 @@ def _end(message: bytes, start: int, strip: bytes) -> int:
             return end - len(piece) + len(ink)
         end -= len(piece)
     return start
+
+
+def _end_of_large(message: Windowed, start: int, strip: bytes) -> int:
+    """The same from the front: going back may cost as much as beginning anew."""
+    end = at = start
+    for chunk in message.chunks(start):
+        ink = chunk.rstrip(strip)
+        if ink:
+            end = at + len(ink)
+        at += len(chunk)
+    return end

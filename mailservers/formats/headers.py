@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 
 from .encoded_words import decode_words
-from .octets import Octets, search
+from .octets import Octets, View, search
 
 __all__ = [
     "MAX_HEADER_OCTETS",
@@ -17,6 +17,7 @@ __all__ = [
     "field_map",
     "fields_by_name",
     "first_field",
+    "header_block",
     "header_end",
     "header_fields",
     "iter_fields",
@@ -102,6 +103,14 @@ def header_end(raw: Octets, start: int = 0) -> int:
         if raw.startswith(line_end, start):
             return start + len(line_end)
     return next_blank_line(raw, start)[1]
+
+
+def header_block(raw: Octets) -> bytes:
+    """The header with its empty line; of a monstrous one what is ever looked at. For any thread."""
+    if isinstance(raw, bytes):
+        return raw[: header_end(raw)]
+    view = View(raw, 0, len(raw))
+    return view[: min(header_end(view), MAX_HEADER_OCTETS)]
 
 
 def starts_body(raw: Octets, start: int) -> bool:

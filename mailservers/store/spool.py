@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from mailservers.formats.headers import MAX_HEADER_OCTETS, header_end
+from mailservers.formats.headers import header_block
 from mailservers.formats.octets import Windowed
 from mailservers.store.failures import as_store_error
 from mailservers.store.room import require_room
@@ -75,20 +75,12 @@ class Spooled(Windowed):
             wanted, at = wanted - len(piece), at + len(piece)
         return b"".join(pieces)
 
-    def header(self) -> bytes:
-        """The header with its empty line; of a monstrous one what is ever looked at."""
-        return self[: min(header_end(self), MAX_HEADER_OCTETS)]
-
     def with_header(self, change: Callable[[bytes], bytes]) -> Spooled:
         """The message with another header in front of the same body."""
-        header = self.header()
+        header = header_block(self)
         left = self._head[len(header) :]
         offset = self._offset + len(header) + len(left) - len(self._head)
         return Spooled(self._spool, change(header) + left, offset, self._end)
-
-    def whole(self) -> bytes:
-        """All octets at once, for whom a stream will not do."""
-        return self.read(0, len(self))
 
 
 def spooled(pieces: Iterable[bytes]) -> Spooled:
@@ -108,4 +100,4 @@ def with_header(content: Content, change: Callable[[bytes], bytes]) -> Content:
 
 def header_of(content: Content) -> bytes:
     """The header with its empty line."""
-    return content.header() if isinstance(content, Spooled) else content[: header_end(content)]
+    return header_block(content)

@@ -8,6 +8,7 @@ import pytest
 
 from mailservers.checks import dkim as checked
 from mailservers.checks.dkim import verify_dkim
+from mailservers.store.spool import spooled
 
 from .zones import MESSAGE, Key, Records, ed25519_key, rsa_key
 
@@ -60,6 +61,7 @@ Joe.
 
 async def result(message: bytes, record: bytes | None) -> tuple[str, str]:
     outcomes = await verify_dkim(Records({NAME: record}).ask, message)
+    assert outcomes == await verify_dkim(Records({NAME: record}).ask, spooled([message]))  # as a large one
     assert len(outcomes) == 1
     return outcomes[0].result, outcomes[0].reason
 

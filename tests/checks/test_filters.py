@@ -20,6 +20,8 @@ from mailservers.checks import rspamd
 from mailservers.checks.clamav import ClamAv
 from mailservers.checks.opinion import Facts, Reader
 from mailservers.checks.rspamd import Rspamd
+from mailservers.formats.octets import WINDOW
+from mailservers.store.spool import Content, spooled
 
 from .conftest import Receiving, send, stored
 from .zones import MESSAGE, rsa_key
@@ -29,7 +31,7 @@ SPAM = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\
 MARKED = SPAM.replace(b"XJS", b"YJS", 1)  # rspamd's own pattern for "add header"
 
 
-def facts(content: bytes = MESSAGE) -> Facts:
+def facts(content: Content = MESSAGE) -> Facts:
     reader = Reader(1, "anna@harbour.test")
     peer = ipaddress.ip_address("192.0.2.7")
     return Facts("trace", peer, "mx.test", "carol@sender.test", (reader.login,), (reader,), False, content)
@@ -140,16 +142,17 @@ def answering(answer: bytes, heard: list[bytes] | None = None, reads_until: byte
     return handle
 
 
-async def test_what_clamd_is_sent(settings: Any) -> None:
+@pytest.mark.parametrize("is_large", [False, True])
+async def test_what_clamd_is_sent(settings: Any, is_large: bool) -> None:
     heard: list[bytes] = []
     end = struct.pack("!L", 0)
     async with server(answering(b"stream: OK\0", heard, reads_until=end)) as address:
         settings.CLAMAV_ADDRESS = address
-        content = b"a" * 100_000
+        content = spooled([b"a" * 300_000]) if is_large else b"a" * 300_000
         (reason,) = await ClamAv().examine(facts(content))
     assert reason.name == "clamav.clean"
-    first, second = struct.pack("!L", 65536), struct.pack("!L", 100_000 - 65536)
-    assert heard == [b"zINSTREAM\0" + first + b"a" * 65536 + second + b"a" * (100_000 - 65536) + end]
+    first, second = struct.pack("!L", WINDOW), struct.pack("!L", 300_000 - WINDOW)
+    assert heard == [b"zINSTREAM\0" + first + b"a" * WINDOW + second + b"a" * (300_000 - WINDOW) + end]
 
 
 @pytest.mark.parametrize("answer", [b"", b"INSTREAM size limit exceeded. ERROR\0", b"stream: ", b"\xff\xfe\0"])

@@ -23,6 +23,12 @@ LOGIN, PASSWORD = "big@large.test", "correct horse 9"
 SIZE = 100_000_000
 CONNECTIONS = 10
 ALONE = threading.Lock()
+SETTINGS = {
+    "POSTROOM_MESSAGE_SIZE_LIMIT": str(2 * SIZE),
+    "POSTROOM_CHECK_PRIVATE": "1",  # mail over SMTP is checked as if it came from outside
+    "POSTROOM_DNS_SERVERS": "127.0.0.1:9",
+    "POSTROOM_DNS_TIMEOUT": "0.2",
+}
 ALLOWED = 64 * 1024 * 1024
 
 
@@ -69,7 +75,7 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Instance]:
-    with instance(environment={"POSTROOM_MESSAGE_SIZE_LIMIT": str(2 * SIZE)}) as running:
+    with instance(environment=SETTINGS) as running:
         running.import_users([LOGIN], PASSWORD)
         with smtplib.SMTP("127.0.0.1", running.ports["smtp"]) as client:  # what a first message costs, once
             client.sendmail("a@far.test", LOGIN, b"Subject: small\r\n\r\nx\r\n")
