@@ -15,7 +15,8 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -33,14 +34,14 @@ class MailRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def mail_view(view: View) -> View:
     """See the module."""
 
     @wraps(view)
-    def guarded(request: MailRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: MailRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with timezone.override(_zone(request)):
             try:
                 return view(request, *args, **kwargs)

@@ -28,14 +28,14 @@ from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
 from mailservers.imap.sharing import may_change, permitted
 from mailservers.store.access import Access, find_access
-from mailservers.store.content import NewMessage, prepare_async, read_message
+from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMessage, NotPermitted
 from mailservers.store.placing import Append, Placed, append
 from mailservers.store.queries import fetch_rows
 from mailservers.store.replacing import replace
 from mailservers.store.spool import spooled
-from mailservers.store.stored import open_stored
+from mailservers.store.stored import octets_of
 
 Prepared = tuple[NewMessage, int, tuple[str, ...], datetime | None]
 
@@ -164,7 +164,7 @@ def _read(user_id: int, mailbox: str, wanted: MessageUrl) -> Octets:
     if wanted.uid_validity not in (None, row.uid_validity):
         raise BadUrl("another UIDVALIDITY")
     found = fetch_rows(row.id, [wanted.uid], ("message_id", "message__parts", "message__size"))
-    raw = (open_stored if found[0][2] > settings.STREAM_OVER else read_message)(found[0][0]) if found else None
+    raw = octets_of(found[0][0], found[0][2]) if found else None
     if raw is None:
         raise NoSuchMessage("the message does not exist")
     start, end = _span(wanted.section, found[0][1], len(raw))

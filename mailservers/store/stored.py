@@ -10,10 +10,11 @@ import io
 from typing import BinaryIO
 
 import zstandard
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from mailservers.formats.octets import WINDOW, Windowed
-from mailservers.store.content import decompress, file_path
+from mailservers.formats.octets import WINDOW, Octets, Windowed
+from mailservers.store.content import decompress, file_path, read_message
 
 _COLUMNS = "m.size, d.header, d.body, d.file"
 
@@ -51,6 +52,11 @@ class StoredMessage(Windowed):
             raise OSError(f"the content of message {self.message_id} is shorter than it was")
         self._at += count
         return octets
+
+
+def octets_of(message_id: int, size: int) -> Octets | None:
+    """A message of that size: in memory, or to be read in windows. None when it is gone."""
+    return open_stored(message_id) if size > settings.STREAM_OVER else read_message(message_id)
 
 
 def open_stored(message_id: int) -> StoredMessage | None:

@@ -28,6 +28,7 @@ SETTINGS = {
     "POSTROOM_CHECK_PRIVATE": "1",  # mail over SMTP is checked as if it came from outside
     "POSTROOM_DNS_SERVERS": "127.0.0.1:9",
     "POSTROOM_DNS_TIMEOUT": "0.2",
+    "POSTROOM_GREYLIST": "0",
 }
 ALLOWED = 64 * 1024 * 1024
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+
 import pytest
-from django.test import Client
+from django.test import AsyncClient, Client
 
 from accounts.models import User
 from mailservers.formats.mime import scan
@@ -127,6 +130,31 @@ def test_source_and_file(browser: Client, anna: User, put: Put) -> None:
     raw = browser.get(f"{url}raw/")
     assert raw.content == MIXED
     assert 'filename="Parts.eml"' in raw["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    "page", ["", "?view=text", "source/", "raw/", "part/2/", "part/3/", "part/1.2.2/", "html/1.2.1/"]
+)
+async def test_a_large_message_is_the_same_read_in_windows(
+    browser: Client, anna: User, put: Put, settings, page
+) -> None:
+    place = await asyncio.to_thread(put, anna, MIXED)
+    client = AsyncClient()
+    client.cookies = browser.cookies
+
+    async def octets() -> tuple[bool, bytes]:
+        answer = await client.get(f"/mail/{place.mailbox_id}/{place.uid}/{page}")
+        assert answer.status_code == 200
+        if answer.streaming:
+            return True, b"".join([piece async for piece in answer.streaming_content])
+        return False, re.sub(
+            rb'name="csrfmiddlewaretoken" value="[^"]*"|nonce-?[^ >]*|X-CSRFToken[^}]*', b"", answer.content
+        )
+
+    is_streamed, whole = await octets()
+    assert not is_streamed and whole
+    settings.STREAM_OVER = 100
+    assert await octets() == (page.startswith(("raw", "part")), whole)
 
 
 HOSTILE = [

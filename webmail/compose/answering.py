@@ -9,6 +9,7 @@ from django.utils import formats, timezone
 
 from mailservers.formats.addresses import Address
 from mailservers.formats.mime import load_parts
+from mailservers.formats.octets import Octets
 from mailservers.formats.text import part_text
 from mailservers.store.lists import OpenMessage
 from webmail.compose.building import Person
@@ -24,7 +25,7 @@ _FORWARD = re.compile(r"(?:fwd?|wg|tr|vs)\s*:\s*", re.IGNORECASE)
 Fields = dict[str, list[Address]]
 
 
-def reply(opened: OpenMessage, raw: bytes, fields: Fields, own: Sequence[Person], *, to_all: bool) -> Letter:
+def reply(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Person], *, to_all: bool) -> Letter:
     """To the Reply-To, else the From; one's own messages are continued to whom they went (RFC 5322 3.6.3)."""
     mine = {one.address.lower() for one in own}
     author = people_of(fields["from"])
@@ -48,7 +49,7 @@ def reply(opened: OpenMessage, raw: bytes, fields: Fields, own: Sequence[Person]
     )
 
 
-def forward(opened: OpenMessage, raw: bytes, fields: Fields, own: Sequence[Person]) -> Letter:
+def forward(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Person]) -> Letter:
     """The text below a short header, and every attachment and picture of the original."""
     row = opened.row
     head = [
@@ -82,7 +83,7 @@ def _carried(opened: OpenMessage, place: Place) -> CarriedFile:
     return CarriedFile(opened.row.mailbox_id, opened.row.uid, place.address, name, decoded_size(place.part))
 
 
-def message_text(opened: OpenMessage, raw: bytes) -> str:
+def message_text(opened: OpenMessage, raw: Octets) -> str:
     """All texts of a message, as plain text."""
     layout = lay_out(load_parts(opened.parts))
     chosen = [text.plain or text.html for text in layout.texts]
@@ -90,7 +91,7 @@ def message_text(opened: OpenMessage, raw: bytes) -> str:
     return "\n\n".join(texts).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _text(opened: OpenMessage, raw: bytes) -> str:
+def _text(opened: OpenMessage, raw: Octets) -> str:
     return message_text(opened, raw)[:MAX_QUOTED].strip("\n")
 
 

@@ -11,16 +11,18 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
 from accounts.models import User
-from mailservers.formats.headers import first_field
+from mailservers.formats.headers import MAX_HEADER_OCTETS, first_field
 from mailservers.formats.mime import decode_body, load_parts
+from mailservers.formats.octets import Octets
 from mailservers.models import Flag
-from mailservers.store.content import NewMessage, prepare, read_message
+from mailservers.store.content import NewMessage, prepare
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 from mailservers.store.flags import FlagChange, store_flags
 from mailservers.store.lists import OpenMessage, open_message
 from mailservers.store.placing import Append, write_appends
 from mailservers.store.removing import expunge
+from mailservers.store.stored import octets_of
 from mailservers.store.transaction import Transaction
 from webmail.compose.answering import carried_files, message_text
 from webmail.compose.building import File, Person, Written, build
@@ -125,9 +127,9 @@ def _lenient(text: str) -> list[Person]:
         return people
 
 
-def load(user: User, opened: OpenMessage, raw: bytes) -> Letter:
+def load(user: User, opened: OpenMessage, raw: Octets) -> Letter:
     """A draft, ours or another client's, as a letter."""
-    header = raw[: load_parts(opened.parts).body_start]
+    header = raw[: min(load_parts(opened.parts).body_start, MAX_HEADER_OCTETS)]
     fields = read_fields(raw, opened)
     origin = first_field(header, ORIGIN_FIELD.encode())
     sender = people_of(fields["from"])
@@ -174,13 +176,13 @@ def gather_files(user: User, letter: Letter, uploads: Sequence[UploadedFile]) ->
 
 
 def _carried_contents(user: User, carried: Sequence[CarriedFile]) -> list[File]:
-    opened: dict[tuple[int, int], tuple[OpenMessage, bytes]] = {}
+    opened: dict[tuple[int, int], tuple[OpenMessage, Octets]] = {}
     files = []
     for one in carried[: MAX_FILES + 1]:
         place = (one.mailbox_id, one.uid)
         if place not in opened:
             found = open_message(user.pk, *place)
-            raw = read_message(found.row.message_id) if found else None
+            raw = octets_of(found.row.message_id, found.row.size) if found else None
             if found is None or raw is None:
                 raise DraftChanged("the message that holds an attachment is gone")
             opened[place] = found, raw

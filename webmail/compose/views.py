@@ -17,11 +17,12 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from mailservers.delivery.submission import SubmissionRefused, submit
 from mailservers.delivery.undo import sender_wishes, undo_until
-from mailservers.store.content import read_message
+from mailservers.formats.octets import Octets
 from mailservers.store.engine import store
 from mailservers.store.errors import OverQuota
 from mailservers.store.lists import OpenMessage, open_message
 from mailservers.store.queries import mailbox_by_use
+from mailservers.store.stored import octets_of
 from webmail.access import MailRequest, identity_of, mail_view, wants_part
 from webmail.compose import answering, drafts
 from webmail.compose.building import Person, Written, build
@@ -238,9 +239,9 @@ def _draft_address(request: MailRequest, letter: Letter) -> str:
     return reverse("compose-draft", args=[box.id, letter.draft_uid])
 
 
-def _open(request: MailRequest, mailbox_id: int, uid: int) -> tuple[OpenMessage, bytes]:
+def _open(request: MailRequest, mailbox_id: int, uid: int) -> tuple[OpenMessage, Octets]:
     opened = open_message(request.user.pk, mailbox_id, uid)
-    raw = read_message(opened.row.message_id) if opened else None
+    raw = octets_of(opened.row.message_id, opened.row.size) if opened else None
     if opened is None or raw is None:
         raise Http404
     return opened, raw

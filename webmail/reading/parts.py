@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import quote
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from mailservers.formats.mime import Part
 
@@ -50,6 +53,12 @@ def file_name(part: Part, number: str) -> str:
     return f"{'message' if part.is_message else 'part'}-{number}.{extension}"
 
 
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Django would collect a plain iterator before it sends."""
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
 def clean_name(name: str) -> str:
     """Without directories, control and direction-changing characters; at most MAX_NAME long, extension kept."""
     name = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -70,9 +79,16 @@ def icon(part: Part) -> str:
     return _ICONS.get(part.maintype.decode("latin-1"), "file")
 
 
-def download(content: bytes, name: str, type_: str) -> HttpResponse:
-    """Always saved, never shown in our origin (as an <img> it may be drawn all the same)."""
-    response = HttpResponse(content, content_type=type_)
+def download(content: bytes | Iterator[bytes], name: str, type_: str, size: int | None = None) -> HttpResponseBase:
+    """Always saved, never shown in our origin (as an <img> it may be drawn all the same). What comes in pieces is
+    sent as it is read; `size` where it is known."""
+    response: HttpResponseBase
+    if isinstance(content, bytes):
+        response = HttpResponse(content, content_type=type_)
+    else:
+        response = StreamingHttpResponse(_in_threads(content), content_type=type_)
+        if size is not None:
+            response["Content-Length"] = str(size)
     fallback = name.encode("ascii", "replace").decode().replace('"', "_").replace("?", "_")
     response["Content-Disposition"] = f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(name, safe='')}"
     response["Content-Security-Policy"] = PART_POLICY

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
@@ -14,11 +15,13 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from mailservers.formats.addresses import Address, parse_address_list
-from mailservers.formats.headers import first_field
+from mailservers.formats.headers import MAX_HEADER_OCTETS, first_field
 from mailservers.formats.mime import Part, decode_body, load_parts
+from mailservers.formats.octets import Octets, chunks
 from mailservers.formats.text import decode_charset, html_to_text, part_source, part_text
+from mailservers.formats.transfer_stream import decoded
 from mailservers.store import lists
-from mailservers.store.content import read_message
+from mailservers.store.stored import octets_of
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import Folder, folder_tree
 from webmail.listing.lines import colour, initial
@@ -96,10 +99,12 @@ def html_body(request: MailRequest, mailbox_id: int, uid: int, address: str) -> 
 
 @mail_view
 @require_safe
-def part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> HttpResponse:
+def part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> HttpResponseBase:
     """A part, decoded, to be saved."""
     _, raw, found = _part(request, mailbox_id, uid, address)
-    return parts.download(decode_body(raw, found), parts.file_name(found, address), parts.safe_type(found))
+    pieces = decoded(chunks(raw, found.body_start, found.end), found.encoding)
+    content = decode_body(raw, found) if isinstance(raw, bytes) else pieces
+    return parts.download(content, parts.file_name(found, address), parts.safe_type(found))
 
 
 @mail_view
@@ -121,11 +126,13 @@ def source(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
 
 @mail_view
 @require_safe
-def raw_message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+def raw_message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponseBase:
     """The whole message as a file."""
     opened = _open(request, mailbox_id, uid)
     name = parts.clean_name(opened.row.subject) or "message"
-    return parts.download(_raw(opened), f"{name}.eml", "application/octet-stream")
+    raw = _raw(opened)
+    content = raw if isinstance(raw, bytes) else raw.chunks()
+    return parts.download(content, f"{name}.eml", "application/octet-stream", len(raw))
 
 
 # ---------------------------------------------------------------- what the reader shows
@@ -155,9 +162,9 @@ def reader_context(request: MailRequest, opened: lists.OpenMessage) -> dict[str,
     }
 
 
-def read_fields(raw: bytes, opened: lists.OpenMessage) -> dict[str, list[Address]]:
+def read_fields(raw: Octets, opened: lists.OpenMessage) -> dict[str, list[Address]]:
     """The address fields, decoded, up to MAX_PEOPLE each."""
-    header = raw[: load_parts(opened.parts).body_start]
+    header = raw[: min(load_parts(opened.parts).body_start, MAX_HEADER_OCTETS)]
     names = (("from", b"from"), ("to", b"to"), ("cc", b"cc"), ("bcc", b"bcc"), ("reply_to", b"reply-to"))
     return {key: _people(first_field(header, name)) for key, name in names}
 
@@ -166,7 +173,7 @@ def _people(value: bytes | None) -> list[Address]:
     return [a for a in parse_address_list(value or b"") if a.is_mailbox][:MAX_PEOPLE]
 
 
-def _body(row: lists.ListRow, raw: bytes, html: Place | None, plain: Place | None, wants_text: bool) -> Body:
+def _body(row: lists.ListRow, raw: Octets, html: Place | None, plain: Place | None, wants_text: bool) -> Body:
     here = reverse("message", args=[row.mailbox_id, row.uid])
     if html is not None and not (wants_text and plain is not None):
         frame = reverse("message-html", args=[row.mailbox_id, row.uid, html.address])
@@ -200,14 +207,14 @@ def _open(request: MailRequest, mailbox_id: int, uid: int) -> lists.OpenMessage:
     return opened
 
 
-def _raw(opened: lists.OpenMessage) -> bytes:
-    raw = read_message(opened.row.message_id)
+def _raw(opened: lists.OpenMessage) -> Octets:
+    raw = octets_of(opened.row.message_id, opened.row.size)
     if raw is None:  # expunged between the two reads
         raise Http404
     return raw
 
 
-def _part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> tuple[lists.OpenMessage, bytes, Part]:
+def _part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> tuple[lists.OpenMessage, Octets, Part]:
     opened = _open(request, mailbox_id, uid)
     found = part_at(load_parts(opened.parts), address)
     if found is None:
