@@ -18,7 +18,7 @@ from mailservers.store.events import EVENTS_AT_ONCE, forget_events
 from mailservers.store.forgetting import forget_expunges, mailboxes_with_many_expunges
 from mailservers.store.greylist import prune_greylist
 from mailservers.store.retention import LOOK_EVERY_S, STEP, advance_clock, sweep_deleted
-from mailservers.store.sent_traces import forget_sent_traces
+from mailservers.store.sent_traces import FORGOTTEN_AT_ONCE, forget_sent_traces
 from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
 from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
 
@@ -77,11 +77,15 @@ async def forget_threads() -> None:
 async def forget_trace() -> None:
     """Events over the time they are kept, and greylist entries nobody needs any more."""
     await store.call(prune_greylist)
-    gone = EVENTS_AT_ONCE if settings.EVENTS_KEPT_S > 0 else 0
+    if settings.EVENTS_KEPT_S <= 0:
+        return
+    before = timezone.now() - timedelta(seconds=settings.EVENTS_KEPT_S)
+    gone = EVENTS_AT_ONCE
     while gone == EVENTS_AT_ONCE:
-        before = timezone.now() - timedelta(seconds=settings.EVENTS_KEPT_S)
         gone = await store.call(forget_events, before)
-        gone = max(gone, await store.call(forget_sent_traces, before))
+    gone = FORGOTTEN_AT_ONCE
+    while gone == FORGOTTEN_AT_ONCE:
+        gone = await store.call(forget_sent_traces, before)
 
 
 async def forget_old_expunges() -> None:

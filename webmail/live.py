@@ -3,8 +3,8 @@
 Messages are hints, as the store's are: `{"mailbox": id, "modseq": n}`, mailbox 0 when the folders themselves changed.
 The browser asks for the changes itself (`listing.views.changes`); a lost hint costs the delay until its next poll.
 
-A page that shows what became of a sent message says `{"track": "mailbox-uid"}` ("" to end it), and is told
-`{"track": "mailbox-uid"}` when something has happened to it, and `{"trying": address, "trace": id, "host": …,
+A page that shows what became of a sent message says `{"track": Message-ID}` ("" to end it), and is told
+`{"track": Message-ID}` when something has happened to it, and `{"trying": address, "trace": id, "host": …,
 "tls": …}` while an attempt is under way.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -20,43 +19,33 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.events import Step
-from mailservers.store.lists import open_message
 from mailservers.store.sent_traces import traces_of
 from mailservers.store.transaction import Change, Event
 
 COALESCE_S = 0.1
 UNAUTHENTICATED = 4401  # close code
-MAX_FRAME = 200  # characters from the browser
-_ITEM = re.compile(r"(\d{1,15})-(\d{1,15})\Z", re.ASCII)
+MAX_FRAME = 2000  # characters from the browser
 
 
-def _tracked_item(text: str) -> tuple[int, int] | tuple[()] | None:
-    """(mailbox id, UID); () to track nothing; None for what is not understood."""
+def _tracked_id(text: str) -> str | None:
+    """The Message-ID to track, "" for none; None for what is not understood."""
     try:
         words = json.loads(text) if len(text) <= MAX_FRAME else None
     except (ValueError, RecursionError):
         return None
     value = words.get("track") if isinstance(words, dict) else None
-    if value == "":
-        return ()
-    found = _ITEM.match(value) if isinstance(value, str) else None
-    return (int(found[1]), int(found[2])) if found else None
+    return value if isinstance(value, str) else None
 
 
 def _trying(event: Event) -> dict[str, str]:
     return {"trying": event.recipient, "trace": event.trace_id, "host": event.peer, "tls": event.detail}
 
 
-def _traces_of_place(owner_id: int, mailbox_id: int, uid: int) -> list[str]:
-    opened = open_message(owner_id, mailbox_id, uid)
-    return traces_of(owner_id, opened.message_id_field) if opened is not None else []
-
-
 class MailConsumer(AsyncWebsocketConsumer):
     """One browser tab of one user."""
 
     owner_id: int | None = None
-    tracked = ""  # "mailbox-uid"
+    tracked = ""  # a Message-ID
     traces: frozenset[str] = frozenset()  # of the tracked message
     is_track_due = False
 
@@ -84,14 +73,13 @@ class MailConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Which message is tracked from now on; anything else is passed over."""
-        item = _tracked_item(text_data or "")
-        if self.owner_id is None or item is None:
+        message_id = _tracked_id(text_data or "")
+        if self.owner_id is None or message_id is None:
             return
-        self.tracked, self.traces = "", frozenset()
-        if not item:
+        self.tracked, self.traces = message_id, frozenset()
+        if not message_id:
             return
-        self.traces = frozenset(await store.read(_traces_of_place, self.owner_id, *item))
-        self.tracked = f"{item[0]}-{item[1]}"
+        self.traces = frozenset(await store.read(traces_of, self.owner_id, message_id))
         await self._send({"track": self.tracked})  # what happened before we listened
         for event in hub.under_way(self.traces):
             await self._send(_trying(event))

@@ -31,4 +31,6 @@ def forget_sent_traces(tx: Transaction, before: datetime) -> int:
     """Store operation: forget the oldest rows from before then; how many, at most FORGOTTEN_AT_ONCE."""
     oldest = SentTrace.objects.order_by("pk").values_list("pk", "at")[:FORGOTTEN_AT_ONCE]
     gone = [pk for pk, at in oldest if at < before]
-    return SentTrace.objects.filter(pk__in=gone).delete()[0]
+    if gone:
+        SentTrace.objects.filter(pk__in=gone).delete()
+    return len(gone)

@@ -26,6 +26,7 @@ from mailservers.store.copying import Target
 from mailservers.store.engine import store
 from mailservers.store.errors import MailboxProtected
 from mailservers.store.events import Step
+from mailservers.store.sent_traces import forget_sent_traces
 from mailservers.store.undeleting import deleted_page, restore
 from tests.conftest import mailbox_id
 
@@ -354,3 +355,11 @@ def test_a_group_is_tracked_by_its_own_address(send: Send, anna: User, ben: User
     AddressTarget.objects.create(address=row, user=anna)
     send("crew@harbour.test", wait_s=0)
     assert stages(anna) == {"crew@harbour.test": Stage.DELIVERED}
+
+
+def test_traces_are_forgotten_with_their_events(clock: Clock, send: Send, anna: User) -> None:
+    send()
+    assert clock.run(forget_sent_traces, clock.now - timedelta(hours=1)) == 0
+    assert len(track(anna.pk, MESSAGE_ID)) == 1
+    assert clock.run(forget_sent_traces, clock.now + timedelta(hours=1)) == 1
+    assert track(anna.pk, MESSAGE_ID) == []

@@ -66,17 +66,20 @@ def attempt(**by_local_part: Outcome) -> None:
         store.call_sync(record, Attempted(job, outcomes))
 
 
-def tracker(browser: Client, user: User, name: str = "Sent") -> str:
+def message_id(user: User, name: str = "Sent") -> str:
     place = MailboxMessage.objects.filter(mailbox__owner=user, mailbox__name=name).latest("pk")
-    answer = browser.get(f"/mail/{place.mailbox_id}/{place.uid}/tracker/")
+    return place.message.message_id
+
+
+def tracker(browser: Client, user: User) -> str:
+    answer = browser.get("/mail/sending/tracker/", {"id": message_id(user)})
     assert answer.status_code == 200
     return answer.content.decode()
 
 
 def act(browser: Client, user: User, trace_id: str, old: str, action: str, **more: str) -> str:
-    place = MailboxMessage.objects.filter(mailbox__owner=user, mailbox__name="Sent").latest("pk")
-    fields = {"key": f"{trace_id} {old}", "action": action, **more}
-    answer = browser.post(f"/mail/{place.mailbox_id}/{place.uid}/tracker/act/", fields, **HTMX)
+    fields = {"id": message_id(user), "key": f"{trace_id} {old}", "action": action, **more}
+    answer = browser.post("/mail/sending/tracker/act/", fields, **HTMX)
     return answer.content.decode() if answer.status_code == 200 else str(answer.status_code)
 
 
@@ -125,10 +128,11 @@ def test_strangers_undo_nothing(browser: Client, stranger: Client, anna: User, u
     stranger.post(f"/mail/sending/undo/{trace_id}/", **HTMX)
     assert QueuedMessage.objects.filter(trace_id=trace_id).exists()
     place = MailboxMessage.objects.get(mailbox__name="Outbox")
-    for path in ("tracker/", ""):
-        assert stranger.get(f"/mail/{place.mailbox_id}/{place.uid}/{path}").status_code == 404
-    fields = {"key": f"{trace_id} bob@remote.test", "action": "cancel"}
-    assert stranger.post(f"/mail/{place.mailbox_id}/{place.uid}/tracker/act/", fields).status_code == 404
+    named = {"id": message_id(anna, "Outbox")}
+    assert browser.get("/mail/sending/tracker/", named).status_code == 200
+    assert stranger.get("/mail/sending/tracker/", named).status_code == 404
+    fields = {**named, "key": f"{trace_id} bob@remote.test", "action": "cancel"}
+    assert stranger.post("/mail/sending/tracker/act/", fields).status_code == 404
     stranger.post("/mail/act/", {"action": "unsend", "item": f"{place.mailbox_id}-{place.uid}"})
     assert QueuedMessage.objects.filter(trace_id=trace_id).exists()
 
@@ -297,12 +301,11 @@ def test_others_mail_has_no_tracker(browser: Client, anna: User) -> None:
 
 async def test_the_tracker_is_told(anna: User, ben: User, browser: Client) -> None:
     trace_id = await asyncio.to_thread(send, browser)
-    place, _ = await asyncio.to_thread(only, anna, "Sent")
-    item = f"{place.mailbox_id}-{place.uid}"
+    item = await asyncio.to_thread(message_id, anna)
     mine, other = _socket(anna), _socket(ben)
     for socket in (mine, other):
         assert (await socket.connect(5))[0]
-        for noise in ("", "[]", "{", '{"track": 7}', '{"track": "x"}', '{"track": "' + "1" * 300 + '"}'):
+        for noise in ("", "[]", "{", '{"track": 7}', '{"track": ["x"]}', '{"track": "' + "1" * 3000 + '"}'):
             await socket.send_text(noise)
         await socket.send_json({"track": item})
         assert await socket.receive_json(5) == {"track": item}

@@ -71,7 +71,7 @@ def message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
         template = "webmail/mailbox.html"
     folder: Folder | None = context["folder"]
     if folder is not None and folder.use in ("sent", "outbox"):
-        context |= tracker_context(request.user, opened)
+        context |= tracker_context(request.user, opened.message_id_field)
     return render(request, template, {**context, **reader_context(request, opened)})
 
 

@@ -25,7 +25,7 @@ from mailservers.outbound.tracking import Tracked, is_over, track
 from mailservers.store.content import read_message
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
-from mailservers.store.lists import OpenMessage, open_message
+from mailservers.store.lists import OpenMessage, open_message, places_of_message_id
 from mailservers.store.transaction import Transaction
 from webmail.access import MailRequest, identity_of, mail_view, wants_part
 from webmail.compose.people import identities
@@ -62,58 +62,61 @@ def undo_sending(request: MailRequest, trace_id: str) -> HttpResponse:
 # ---------------------------------------------------------------- the tracker
 
 
-def tracker_context(user: User, opened: OpenMessage) -> dict[str, Any]:
-    """What `webmail/_tracker.html` needs; without lines when the message was not sent from here."""
-    tracked = track(user.pk, opened.message_id_field)
+def tracker_context(user: User, message_id: str) -> dict[str, Any]:
+    """What `webmail/_tracker.html` needs; without lines when the user has sent no such message from here.
+
+    By its Message-ID: a message leaves the Outbox while somebody looks at what becomes of it."""
+    tracked = track(user.pk, message_id)
     return {
         "tracked": [line_of(one) for one in tracked],
         "tracked_summary": summary(tracked),
-        "tracked_item": f"{opened.row.mailbox_id}-{opened.row.uid}",
-        "tracked_place": (opened.row.mailbox_id, opened.row.uid),
+        "tracked_id": message_id,
         "tracked_is_over": is_over(tracked),
     }
 
 
 @mail_view
 @require_safe
-def tracker(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
-    return _tracker(request, _open(request, mailbox_id, uid))
+def tracker(request: MailRequest) -> HttpResponse:
+    """`?id=` the Message-ID."""
+    return _tracker(request, request.GET.get("id", ""))
 
 
 @mail_view
 @require_POST
-def tracker_act(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
-    """`action` "cancel", "now" or "correct" on the recipient `key`, with the new `address`."""
-    opened = _open(request, mailbox_id, uid)
-    tracked = {f"{one.trace_id} {one.address}": one for one in track(request.user.pk, opened.message_id_field)}
+def tracker_act(request: MailRequest) -> HttpResponse:
+    """`action` "cancel", "now" or "correct" on the recipient `key` of the message `id`, with the new `address`."""
+    message_id = request.POST.get("id", "")
+    tracked = {f"{one.trace_id} {one.address}": one for one in track(request.user.pk, message_id)}
     one = tracked.get(request.POST.get("key", ""))
     act = ACTS.get(request.POST.get("action", ""))
     if one is None or act is None:
         raise Http404
     note, level = "", "error"
     try:
-        note, level = act(request, opened, one), "info"
+        note, level = act(request, message_id, one), "info"
     except (StoreError, SubmissionRefused) as error:
         note = f"{str(error)[:1].upper()}{str(error)[1:]}."
     if not wants_part(request):
         messages.add_message(request, messages.ERROR if level == "error" else messages.INFO, note)
-        return redirect("message", mailbox_id, uid)
-    return _tracker(request, opened, note, level)
+        place = next(iter(places_of_message_id(request.user.pk, message_id)), None)
+        return redirect("message", *place) if place is not None else redirect("home")
+    return _tracker(request, message_id, note, level)
 
 
-def _cancel(request: MailRequest, opened: OpenMessage, one: Tracked) -> str:
+def _cancel(request: MailRequest, message_id: str, one: Tracked) -> str:
     acted = store.call_sync(cancel_own, request.user.pk, [one.recipient_id], request.user.login)
     if not acted.done:
         raise TooLate(f"too late: it has gone to {one.address}, or is being sent there right now")
     return f"{one.address} will not get it."
 
 
-def _now(request: MailRequest, opened: OpenMessage, one: Tracked) -> str:
+def _now(request: MailRequest, message_id: str, one: Tracked) -> str:
     acted = store.call_sync(send_own_now, request.user.pk, [one.recipient_id], request.user.login)
     return f"Trying {one.address} now." if acted.done else "It is being tried, or was tried a moment ago."
 
 
-def _correct(request: MailRequest, opened: OpenMessage, one: Tracked) -> str:
+def _correct(request: MailRequest, message_id: str, one: Tracked) -> str:
     typed = request.POST.get("address", "").strip()
     try:
         address = format_mailbox_address(*parse_mailbox_address(typed))
@@ -121,9 +124,7 @@ def _correct(request: MailRequest, opened: OpenMessage, one: Tracked) -> str:
         raise SubmissionRefused(f"“{typed}” is not an e-mail address ({error})") from None
     if address.lower() == one.address.lower():
         raise SubmissionRefused("That is the address it was sent to")
-    raw = read_message(opened.row.message_id)
-    if raw is None:
-        raise Http404
+    opened, raw = _own_copy(request.user, message_id)
     own = {person.address.lower(): person.address for person in identities(request.user)}
     correct_address(
         identity_of(request.user),
@@ -139,16 +140,21 @@ def _correct(request: MailRequest, opened: OpenMessage, one: Tracked) -> str:
 ACTS = {"cancel": _cancel, "now": _now, "correct": _correct}
 
 
-def _tracker(request: MailRequest, opened: OpenMessage, note: str = "", level: str = "info") -> HttpResponse:
-    context = {**tracker_context(request.user, opened), "tracker_note": note, "tracker_level": level}
+def _tracker(request: MailRequest, message_id: str, note: str = "", level: str = "info") -> HttpResponse:
+    context = {**tracker_context(request.user, message_id), "tracker_note": note, "tracker_level": level}
+    if not context["tracked"]:
+        raise Http404
     return render(request, "webmail/_tracker.html", context)
 
 
-def _open(request: MailRequest, mailbox_id: int, uid: int) -> OpenMessage:
-    opened = open_message(request.user.pk, mailbox_id, uid)
-    if opened is None:
-        raise Http404
-    return opened
+def _own_copy(user: User, message_id: str) -> tuple[OpenMessage, bytes]:
+    """In whichever of the user's folders it is."""
+    for place in places_of_message_id(user.pk, message_id):
+        opened = open_message(user.pk, *place)
+        raw = read_message(opened.row.message_id) if opened is not None else None
+        if opened is not None and raw is not None:
+            return opened, raw
+    raise SubmissionRefused("There is no copy of the message left to be sent")
 
 
 # ---------------------------------------------------------------- options
