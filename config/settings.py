@@ -109,6 +109,7 @@ SUBMISSION_MESSAGES_PER_DAY = env.int("POSTROOM_SUBMISSION_MESSAGES_PER_DAY", de
 SUBMISSION_RECIPIENTS_PER_HOUR = env.int("POSTROOM_SUBMISSION_RECIPIENTS_PER_HOUR", default=3000)
 SUBMISSION_RECIPIENTS_PER_DAY = env.int("POSTROOM_SUBMISSION_RECIPIENTS_PER_DAY", default=10_000)
 SUBMISSION_STRANGERS_PER_DAY = env.int("POSTROOM_SUBMISSION_STRANGERS_PER_DAY", default=1000)  # then mail is held
+SUBMISSION_PRIORITY = env.int("POSTROOM_SUBMISSION_PRIORITY", default=4)  # RFC 6710: the highest a user may ask for
 SMTP_GREET_DELAY_S = env.float("POSTROOM_SMTP_GREET_DELAY", default=0.0)  # port 25: who talks before it is turned away
 SMTP_MIN_RATE = env.int("POSTROOM_SMTP_MIN_RATE", default=100)  # octets a second of a message, after its first minute
 WRITE_BUFFER_LIMIT = env.int("POSTROOM_WRITE_BUFFER_LIMIT", default=1024 * 1024)  # octets, a connection

@@ -275,6 +275,10 @@ class QueuedMessage(models.Model):
     ret = models.CharField(max_length=4, blank=True, default="")  # "FULL" or "HDRS"
     require_tls = models.BooleanField(default=False)  # RFC 8689
     is_binary = models.BooleanField(default=False)  # came as BODY=BINARYMIME: line ends are not the message's
+    tls_optional = models.BooleanField(default=False)  # RFC 8689 5: "TLS-Required: No"
+    deliver_by = models.DateTimeField(null=True)  # RFC 2852
+    by_mode = models.CharField(max_length=2, blank=True, default="")  # "R" or "N", and "T" to be traced
+    priority = models.SmallIntegerField(default=0)  # RFC 6710: -9 to 9
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     # Its place in the sender's Outbox while it is held or waits (store.outbox), and where a copy of that place goes

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -18,6 +18,8 @@ from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.forwarding import set_onward_path
 from mailservers.delivery.notices import succeeded, tell_success
 from mailservers.delivery.undo import held_for_undo, sender_wishes
+from mailservers.formats.esmtp import MailOptions
+from mailservers.formats.headers import first_field
 from mailservers.models import Flag, Mailbox
 from mailservers.store import outbox
 from mailservers.store.content import NewMessage, prepare_async
@@ -47,6 +49,8 @@ async def accept(envelope: Envelope, content: Content, *, in_part: bool = True) 
     if is_checked(envelope):
         await _form_opinion(envelope, content)
     await set_onward_path(envelope)
+    if not envelope.options.require_tls and asks_for_no_tls(header_of(content)):
+        envelope.options = replace(envelope.options, tls_optional=True)
     fields = envelope.trace_fields(settings.HOSTNAME, timezone.now())
     raw = with_header(content, lambda octets: fields + without_forged_results(octets))
     try:
@@ -147,6 +151,13 @@ def accept_in_part(tx: Transaction, envelope: Envelope, message: NewMessage, hea
         accept_and_tell(tx, envelope, message, header)
 
 
+def asks_for_no_tls(header: bytes) -> bool:
+    """RFC 8689 section 5: a message that is sent on even where TLS fails; REQUIRETLS overrules it."""
+    if b"tls-required" not in header.lower():
+        return False
+    return (first_field(header, b"tls-required") or b"").strip().lower() == b"no"
+
+
 def count_received(content: bytes) -> int:
     """Received fields in the header."""
     end = content.find(b"\r\n\r\n")
@@ -184,7 +195,7 @@ def queue_entry(envelope: Envelope, waiting: tuple[str, ...]) -> QueueEntry:
         envelope.trace_id,
         envelope.reverse_path if envelope.onward_path is None else envelope.onward_path,
         waiting,
-        starts_at + timedelta(seconds=settings.QUEUE_LIFETIME_S),
+        _ends_at(options, starts_at),
         envelope.sender_id,
         envelope.smtputf8,
         options.not_before,
@@ -193,8 +204,18 @@ def queue_entry(envelope: Envelope, waiting: tuple[str, ...]) -> QueueEntry:
         options.ret,
         options.require_tls,
         options.is_binary,
+        options.deliver_by,
+        options.priority,
+        options.tls_optional,
         frozenset(waiting) if envelope.held_because else envelope.junk_held,
     )
+
+
+def _ends_at(options: MailOptions, starts_at: datetime) -> datetime:
+    """When the queue gives up: after its lifetime, or when the time is over by which it was to be delivered."""
+    lifetime = starts_at + timedelta(seconds=settings.QUEUE_LIFETIME_S)
+    by = options.deliver_by
+    return min(lifetime, by.at) if by is not None and by.returns else lifetime
 
 
 def _events(

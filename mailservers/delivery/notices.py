@@ -30,7 +30,7 @@ def new_message_id() -> tuple[str, str]:
     return trace_id, f"<{trace_id}@{settings.HOSTNAME}>"
 
 
-def write_notice(tx: Transaction, notice: Notice, *, require_tls: bool = False) -> str:
+def write_notice(tx: Transaction, notice: Notice, *, require_tls: bool = False, priority: int = 0) -> str:
     """Part of a store operation: put the notice into the sender's INBOX, or into the queue when the sender is
     elsewhere. Returns why nobody could be told, or ""."""
     try:
@@ -39,11 +39,11 @@ def write_notice(tx: Transaction, notice: Notice, *, require_tls: bool = False) 
         resolution = Resolution((), (notice.sender,))
     except UnknownRecipient:
         return f"there is no {notice.sender} here"
-    (outcome,) = write_deliveries(tx, [_delivery(tx, notice, resolution, require_tls)])
+    (outcome,) = write_deliveries(tx, [_delivery(tx, notice, resolution, require_tls, priority)])
     return str(outcome) if isinstance(outcome, Exception) else ""  # the mailbox went in this very moment
 
 
-def _delivery(tx: Transaction, notice: Notice, resolution: Resolution, require_tls: bool) -> Delivery:
+def _delivery(tx: Transaction, notice: Notice, resolution: Resolution, require_tls: bool, priority: int) -> Delivery:
     trace_id = notice.message_id[1:].partition("@")[0]
     about = f"notice about {notice.trace_id}"
     message = prepare(RETURN_PATH + build_notice(notice))
@@ -61,6 +61,7 @@ def _delivery(tx: Transaction, notice: Notice, resolution: Resolution, require_t
             smtputf8=not notice.sender.isascii(),
             requests=dict.fromkeys(resolution.remote, NEVER),  # RFC 3461 6.2
             require_tls=require_tls,
+            priority=priority,
         )
         events += [
             Event(trace_id, Step.QUEUED, recipient=address, detail=f"Waiting to be sent: {about}")
@@ -106,7 +107,7 @@ def tell_success(tx: Transaction, envelope: Envelope, message: NewMessage, heade
             header,
             envid=envelope.options.envid,
         )
-        trouble = write_notice(tx, notice, require_tls=envelope.options.require_tls)
+        trouble = write_notice(tx, notice, require_tls=envelope.options.require_tls, priority=envelope.options.priority)
         tx.events.append(success_event(notice, trouble))
 
 

@@ -1,12 +1,14 @@
 """Parameters of MAIL and RCPT that stay with a message: what they may look like, and what they mean.
 
-DSN (RFC 3461), BODY (RFC 6152, 3030), SMTPUTF8 (6531), REQUIRETLS (8689), FUTURERELEASE (4865). Keyword parameters
+DSN (RFC 3461), BODY (RFC 6152, 3030), SMTPUTF8 (6531), REQUIRETLS (8689), FUTURERELEASE (4865),
+DELIVERBY (2852), MT-PRIORITY (6710). Keyword parameters
 come from `smtp.parse_mail` and `parse_rcpt`; whether a parameter is offered at all is the session's business. Raises
 `SmtpSyntaxError`, whose text may be sent to the client.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from .smtp import SmtpSyntaxError
 
 MAX_ENVID = 100  # characters, RFC 3461 4.4
 MAX_ORCPT = 500  # characters, RFC 3461 4.2
+MAX_PRIORITY = 9  # RFC 6710 3
 BODIES = ("7BIT", "8BITMIME", "BINARYMIME")
 
 #   xtext = *( xchar / hexchar )   xchar = "!" to "~" but "+" and "="   hexchar = "+" 2HEXDIG   (RFC 3461 4)
@@ -25,7 +28,34 @@ _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 #   EmbeddedUnicodeChar = "\x{" HEXPOINT "}"   (RFC 6533 3)
 _EMBEDDED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+#   by-value = by-time ";" by-mode [by-trace]   (RFC 2852 4)
+_BY = re.compile(r"([+-]?[0-9]{1,9});([NR])(T?)", re.IGNORECASE)
+#   priority-value = (["-"] NZDIGIT) / "0"   (RFC 6710 3)
+_PRIORITY = re.compile(r"-?[1-9]|0")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverBy:
+    """When a message has to be there (RFC 2852), and what happens when it is not: it is returned (mode "R"), or the
+    sender is told (mode "N"). `is_traced`: the sender is told of each host that it is passed on to."""
+
+    at: datetime
+    mode: str
+    is_traced: bool = False
+
+    @property
+    def returns(self) -> bool:
+        return self.mode == "R"
+
+    def left_s(self, now: datetime) -> int:
+        """Whole seconds that are left; below 0 when the time is over."""
+        return math.floor((self.at - now).total_seconds())
+
+    def parameter(self, now: datetime) -> str:
+        """For the next host. The grammar has nine digits."""
+        seconds = max(min(self.left_s(now), 999_999_999), -999_999_999)
+        return f"BY={seconds};{self.mode}{'T' if self.is_traced else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +68,9 @@ class MailOptions:
     envid: str = ""
     require_tls: bool = False
     not_before: datetime | None = None
+    deliver_by: DeliverBy | None = None
+    priority: int = 0
+    tls_optional: bool = False  # said by the message, not by MAIL
 
     @property
     def is_binary(self) -> bool:
@@ -77,14 +110,36 @@ def mail_options(parameters: Mapping[str, str | None], now: datetime) -> MailOpt
     for keyword in ("SMTPUTF8", "REQUIRETLS"):
         if parameters.get(keyword) is not None:
             raise SmtpSyntaxError(f"{keyword} has no value")
+    not_before = _release_time(parameters, now)
+    deliver_by = _deliver_by(parameters["BY"], now) if "BY" in parameters else None
+    if deliver_by is not None and not_before is not None and deliver_by.at <= not_before:
+        raise SmtpSyntaxError("BY ends before the message is let go")
     return MailOptions(
         body or "7BIT",
         "SMTPUTF8" in parameters,
         ret,
         _envid(parameters["ENVID"]) if "ENVID" in parameters else "",
         "REQUIRETLS" in parameters,
-        _release_time(parameters, now),
+        not_before,
+        deliver_by,
+        _priority(parameters["MT-PRIORITY"]) if "MT-PRIORITY" in parameters else 0,
     )
+
+
+def _deliver_by(value: str | None, now: datetime) -> DeliverBy:
+    match = _BY.fullmatch(value or "")
+    if match is None:
+        raise SmtpSyntaxError("BY is a number of seconds, a semicolon, and R or N")
+    seconds, mode = int(match[1]), match[2].upper()
+    if mode == "R" and seconds <= 0:
+        raise SmtpSyntaxError("BY with R needs a time that is not over")
+    return DeliverBy(now + timedelta(seconds=seconds), mode, bool(match[3]))
+
+
+def _priority(value: str | None) -> int:
+    if not _PRIORITY.fullmatch(value or ""):
+        raise SmtpSyntaxError(f"MT-PRIORITY is a number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
+    return int(value or 0)
 
 
 def _envid(value: str | None) -> str:

@@ -19,8 +19,9 @@ from mailservers.formats.downgrade import without_8bit, without_binary
 from mailservers.formats.headers import header_end
 from mailservers.formats.mta_sts import StsPolicy
 from mailservers.formats.outgoing import to_wire, without_return_path
-from mailservers.outbound.client import OutgoingEnvelope, SmtpSession
+from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
 from mailservers.outbound.homeward import Homeward, bring_home
+from mailservers.outbound.in_time import TOO_LATE, is_over, lack_of_time
 from mailservers.outbound.leases import Job
 from mailservers.outbound.opening import open_counted
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
@@ -95,6 +96,8 @@ class Attempt:
         """An outcome for each recipient, by id. Never raises but on cancellation."""
         try:
             async with asyncio.timeout(ATTEMPT_S * settings.OUTBOUND_TIMEOUT_SCALE):
+                if is_over(self.job.deliver_by):
+                    return dict.fromkeys((r.id for r in self.job.recipients), TOO_LATE)
                 if self.job.is_ours:
                     self.home = await bring_home(self.job)
                     return self.home.outcomes
@@ -154,8 +157,19 @@ class Attempt:
     async def _need(self, host: MailHost, found: Found, policy: StsPolicy | None) -> TlsNeed:
         """RFC 8689 4.2.1; a notice goes on without what was required rather than be lost (section 5)."""
         require_tls = self.job.require_tls and bool(self.job.reverse_path)
-        need = await need_of(self._means.resolver.dns, host, found, self.job.domain, policy, require_tls=require_tls)
+        try:
+            need = await need_of(
+                self._means.resolver.dns, host, found, self.job.domain, policy, require_tls=require_tls
+            )
+        except Unreachable as error:
+            if not self._goes_without(error):
+                raise
+            return OPPORTUNISTIC
         return need if self.job.by is None else at_least(need, self.job.by)
+
+    def _goes_without(self, error: Unreachable) -> bool:
+        """RFC 8689 4.2.2: what policies ask for is tried, and does not stop this message; what a route asks for does."""
+        return self.job.tls_optional and self.job.by is None and is_about_tls(error)
 
     async def _try_address(
         self, host: MailHost, address: str, need: TlsNeed, policy: StsPolicy | None
@@ -169,12 +183,23 @@ class Attempt:
                 return await self._transact(session)
             except Unreachable:
                 log.debug("a kept connection to %s had ended", host.name)
-        return await self._transact(await open_counted(self.job.domain, host, address, need, policy, self._way))
+        try:
+            session = await open_counted(self.job.domain, host, address, need, policy, self._way)
+        except Unreachable as error:
+            if not need.is_must or not self._goes_without(error):
+                raise
+            self._key = (host.name, address, host.port, OPPORTUNISTIC, self._way)
+            session = await open_session(host.name, address, host.port)
+        return await self._transact(session)
 
     async def _transact(self, session: SmtpSession) -> list[Outcome]:
-        self._session = session
         self.was_reached = True
         self._say(_peer(session.host, session.address), session.tls)
+        trouble = lack_of_time(self.job.deliver_by, session)
+        if trouble is not None:
+            self._means.pool.give(self._key, session)
+            raise trouble
+        self._session = session
         try:
             async with self._turn():
                 message = await self._message(session)
@@ -215,6 +240,8 @@ class Attempt:
             job.ret,
             job.require_tls,
             job.is_binary,
+            job.deliver_by,
+            job.priority,
         )
 
     def let_go(self) -> None:

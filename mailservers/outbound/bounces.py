@@ -45,7 +45,7 @@ def send_notice(tx: Transaction, job: Job, action: Action, reports: Sequence[Rec
         envid=job.envid,
         content=_content(job) if action is Action.FAILED else b"",
     )
-    trouble = write_notice(tx, notice, require_tls=job.require_tls)
+    trouble = write_notice(tx, notice, require_tls=job.require_tls, priority=job.priority)
     _tell_log(tx, job, action, reports, "" if trouble else trace_id, trouble)
 
 

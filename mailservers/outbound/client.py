@@ -10,7 +10,7 @@ REQUIRETLS goes only to hosts that offer it in turn, over a connection whose cer
 A `Way` says more of a host that a route names: LMTP (RFC 2033), TLS from the first octet, a login, our own name.
 
 Extensions used where they are offered: PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), STARTTLS
-(3207), DSN (3461), CHUNKING and BINARYMIME (3030) for binary content.
+(3207), DSN (3461), CHUNKING and BINARYMIME (3030) for binary content, DELIVERBY (2852), MT-PRIORITY (6710).
 
 Nothing is lost: every recipient gets an `Outcome`, and what has not been refused for good is temporary. Until a
 recipient has been decided upon, trouble is raised as `Unreachable` so that the next host can be tried.
@@ -21,8 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from django.conf import settings
+from django.utils import timezone
 
-from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest, encode_xtext
+from mailservers.formats.esmtp import NOTHING_ASKED, DeliverBy, DsnRequest, encode_xtext
 from mailservers.formats.mailbox_address import InvalidAddress, parse_mailbox_address
 from mailservers.formats.outgoing import data_blocks, domain_on_wire
 from mailservers.formats.smtp_reply import Reply, parse_extensions
@@ -60,6 +61,8 @@ class OutgoingEnvelope:
     ret: str = ""
     require_tls: bool = False
     is_binary: bool = False  # the message may have bare CR, LF and NUL
+    deliver_by: DeliverBy | None = None
+    priority: int = 0
 
 
 class NoStartTls(Exception):
@@ -434,6 +437,10 @@ class _Transaction:
             command += f" ENVID={encode_xtext(self._envelope.envid)}" if self._envelope.envid else ""
         if self._envelope.require_tls and "REQUIRETLS" in extensions:
             command += " REQUIRETLS"
+        if self._envelope.deliver_by is not None and "DELIVERBY" in extensions:
+            command += f" {self._envelope.deliver_by.parameter(timezone.now())}"
+        if self._envelope.priority and "MT-PRIORITY" in extensions:
+            command += f" MT-PRIORITY={self._envelope.priority}"
         if self._utf8 and (self._envelope.needs_smtputf8 or not all(p.isascii() for p in (command, *paths))):
             command += " SMTPUTF8"
         return command
@@ -504,7 +511,9 @@ class _Transaction:
         if not end.is_positive:
             return self._session.refused(end, "the message")
         outcome = self._session.outcome(Result.DELIVERED, end.enhanced_status or "2.0.0", "", end.text)
-        return replace(outcome, has_dsn="DSN" in self._session.extensions)
+        by, extensions = self._envelope.deliver_by, self._session.extensions
+        tells = by is not None and (by.is_traced or "DELIVERBY" not in extensions)
+        return replace(outcome, has_dsn="DSN" in extensions, tells_passage=tells)
 
     async def _send_chunks(self) -> None:
         """RFC 3030: the octets as they are, each chunk answered before the next is sent."""

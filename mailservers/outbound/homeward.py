@@ -60,7 +60,15 @@ async def bring_home(job: Job) -> Homeward:
         smtputf8=job.smtputf8,
         recipients=list(recipients.values()),
         options=MailOptions(
-            "BINARYMIME" if job.is_binary else "8BITMIME", job.smtputf8, job.ret, job.envid, job.require_tls
+            "BINARYMIME" if job.is_binary else "8BITMIME",
+            job.smtputf8,
+            job.ret,
+            job.envid,
+            job.require_tls,
+            None,
+            job.deliver_by,
+            job.priority,
+            job.tls_optional,
         ),
     )
     await set_onward_path(envelope)

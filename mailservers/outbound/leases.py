@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import F, Min, Q, QuerySet
 
 from accounts.models import Domain
-from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
+from mailservers.formats.esmtp import NOTHING_ASKED, DeliverBy, DsnRequest
 from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
 from mailservers.outbound.way import Route
 from mailservers.store.content import read_messages
@@ -63,6 +63,9 @@ class Job:
     ret: str = ""
     require_tls: bool = False
     is_binary: bool = False
+    tls_optional: bool = False
+    priority: int = 0
+    deliver_by: DeliverBy | None = None
     is_ours: bool = False  # the domain: what was held is brought home (see `homeward`)
     route: str = ""  # HOST:PORT to be sent by, instead of the domain's own hosts
     by: Route | None = None  # how it is sent, where it is not by the domain's own hosts (`routes`)
@@ -154,9 +157,11 @@ def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tup
 
 _QUEUED_COLUMNS = (
     "id", "message_id", "message__size", "trace_id", "reverse_path", "sender_id", "smtputf8", "created_at",
-    "expires_at", "envid", "ret", "require_tls", "is_binary",
+    "expires_at", "envid", "ret", "require_tls", "is_binary", "tls_optional", "priority", "deliver_by",
+    "by_mode",
 )  # fmt: skip
 _ENVELOPE_COLUMNS = 9  # of them come before a Job's domain and recipients
+_BY_COLUMNS = 2  # the last
 
 
 def _jobs(token: str, recipients: Mapping[tuple[int, str], Sequence[ClaimedRecipient]]) -> list[Job]:
@@ -170,13 +175,17 @@ def _jobs(token: str, recipients: Mapping[tuple[int, str], Sequence[ClaimedRecip
     for (queued_id, domain), chosen in recipients.items():
         row = messages.get(queued_id)
         if chosen and row is not None:
-            envelope, asked = row[:_ENVELOPE_COLUMNS], row[_ENVELOPE_COLUMNS:]
+            envelope, asked = row[:_ENVELOPE_COLUMNS], row[_ENVELOPE_COLUMNS:-_BY_COLUMNS]
             route = chosen[0].route
             goes_home = domain in ours and not route
-            way = (goes_home, route, None, contents.get(row[1]))
+            way = (_deliver_by(*row[-_BY_COLUMNS:]), goes_home, route, None, contents.get(row[1]))
             fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, *way)
             jobs.append(Job(token, *fields))
     return jobs
+
+
+def _deliver_by(at: datetime | None, mode: str) -> DeliverBy | None:
+    return DeliverBy(at, mode[0], mode.endswith("T")) if at is not None else None
 
 
 def renew(tx: Transaction, tokens: Iterable[str]) -> None:

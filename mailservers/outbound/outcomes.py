@@ -26,6 +26,7 @@ class Outcome:
     address: str = ""  # its IP address
     tls: str = ""  # version of the protocol, "" in the clear
     has_dsn: bool = False  # the server has taken over what the sender asked to be told (RFC 3461)
+    tells_passage: bool = False  # the sender is to learn of this host (RFC 2852: traced, or it does not know DELIVERBY)
     is_here: bool = False  # put into a mailbox of ours
     try_soon: bool = False  # the server took part of the recipients and asks for the rest apart (452)
 

@@ -98,12 +98,12 @@ def _decide(tx: Transaction, attempt: Attempted, rows: Mapping[int, QueuedRecipi
                 tx.events.append(_event(job, recipient.address, outcome, 0, None))
                 continue
         outcome = _give_up_in_time(tx.now, job, outcome)
-        is_late = _passes_notice_time(tx.now, job, row)
+        is_late, is_overdue = _passes_notice_time(tx.now, job, row), _passes_deadline(tx.now, job, row)
         _apply(tx.now, job, row, outcome)
         changed.append(row)
         moment = row.next_attempt if outcome.result is Result.DEFERRED else None
         tx.events.append(_event(job, row.address, outcome, row.attempts, moment))
-        action = _news(recipient.request, outcome, is_late)
+        action = _news(recipient.request, outcome, is_late=is_late, is_overdue=is_overdue)
         if action is not None:
             news[action].append(_report(job, recipient, outcome, tx.now))
     for action, reports in news.items():
@@ -112,12 +112,15 @@ def _decide(tx: Transaction, attempt: Attempted, rows: Mapping[int, QueuedRecipi
     return changed
 
 
-def _news(request: DsnRequest, outcome: Outcome, is_late: bool) -> Action | None:
-    """What the sender is to be told of one recipient (RFC 3461 4.1, 5.2.2); None: nothing."""
+def _news(request: DsnRequest, outcome: Outcome, *, is_late: bool, is_overdue: bool) -> Action | None:
+    """What the sender is to be told of one recipient (RFC 3461 4.1, 5.2.2; RFC 2852 4.1.4, 5); None: nothing."""
     if outcome.result is Result.FAILED:
         return Action.FAILED if request.wants("FAILURE") else None
     if outcome.result is Result.DEFERRED:
-        return Action.DELAYED if is_late and request.wants("DELAY") else None
+        is_told = (is_late and request.wants("DELAY")) or (is_overdue and request.notify != "NEVER")
+        return Action.DELAYED if is_told else None
+    if outcome.tells_passage and request.notify != "NEVER":
+        return Action.RELAYED
     if outcome.has_dsn or not request.wants("SUCCESS"):
         return None
     return Action.DELIVERED if outcome.is_here else Action.RELAYED
@@ -135,6 +138,9 @@ def _give_up_in_time(now: datetime, job: Job, outcome: Outcome) -> Outcome:
     """A deferral after the message's time is a failure (RFC 5321 4.5.4.1); the last reply stays the reason."""
     if outcome.result is not Result.DEFERRED or now < job.expires_at:
         return outcome
+    if job.deliver_by is not None and job.deliver_by.returns and now >= job.deliver_by.at:
+        explanation = f"It could not be delivered in the time it was given. At last: {outcome.words}"
+        return replace(outcome, result=Result.FAILED, status="5.4.7", explanation=explanation)
     hours = round((now - job.created_at).total_seconds() / 3600)
     tried = f"I have tried for {hours // 24} days" if hours >= 48 else f"I have tried for {max(hours, 1)} h"
     explanation = f"{tried}, and have given up. At last: {outcome.explanation or outcome.reply}"
@@ -149,6 +155,14 @@ def _passes_notice_time(now: datetime, job: Job, row: QueuedRecipient) -> bool:
     return now >= moment and (row.last_attempt is None or row.last_attempt < moment)
 
 
+def _passes_deadline(now: datetime, job: Job, row: QueuedRecipient) -> bool:
+    """Is this the first attempt after the time by which it was to be delivered (RFC 2852, mode N)?"""
+    by = job.deliver_by
+    if by is None or by.returns or by.at <= job.created_at:  # what came too late was told by the host before
+        return False
+    return now >= by.at and (row.last_attempt is None or row.last_attempt < by.at)
+
+
 def _apply(now: datetime, job: Job, row: QueuedRecipient, outcome: Outcome) -> None:
     row.state = _STATES[outcome.result]
     row.last_attempt = now
@@ -160,7 +174,10 @@ def _apply(now: datetime, job: Job, row: QueuedRecipient, outcome: Outcome) -> N
     row.attempts += 1
     if outcome.result is Result.DEFERRED:
         # The last try is when time is up, not up to an hour before.
-        row.next_attempt = min(now + pause_after(row.attempts), max(job.expires_at, now + timedelta(seconds=SOON_S)))
+        soon = now + timedelta(seconds=SOON_S)
+        row.next_attempt = min(now + pause_after(row.attempts), max(job.expires_at, soon))
+        if job.deliver_by is not None and now < job.deliver_by.at:  # so that its passing is told in time
+            row.next_attempt = min(row.next_attempt, max(job.deliver_by.at, soon))
 
 
 def _event(job: Job, address: str, outcome: Outcome, attempts: int, again_at: datetime | None) -> Event:
@@ -180,7 +197,7 @@ def _event(job: Job, address: str, outcome: Outcome, attempts: int, again_at: da
 
 
 def _report(job: Job, recipient: ClaimedRecipient, outcome: Outcome, now: datetime) -> RecipientReport:
-    is_timeout = outcome.status == "4.4.7"
+    is_timeout = outcome.status in ("4.4.7", "5.4.7")
     return RecipientReport(
         recipient.address,
         outcome.status,

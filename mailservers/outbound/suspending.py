@@ -42,6 +42,8 @@ def suspend(tx: Transaction, token: str, domain: str, outcome: Outcome) -> int:
 def _has_news(now: datetime) -> Q:
     """Time is up, or the notice of the delay is due (see `results`)."""
     expired = Q(queued__expires_at__lte=now)
+    not_told_yet = Q(last_attempt=None) | Q(last_attempt__lt=F("queued__deliver_by"))
+    expired |= Q(queued__deliver_by__lte=now, queued__deliver_by__gt=F("queued__created_at")) & not_told_yet
     if not settings.QUEUE_DELAY_NOTICE_S:
         return expired
     wait = timedelta(seconds=settings.QUEUE_DELAY_NOTICE_S)

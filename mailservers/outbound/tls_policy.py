@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mailservers.dns_client import BadName, DnsClient, DnsFailure
+from mailservers.formats.mailbox_address import InvalidAddress
 from mailservers.formats.mta_sts import StsPolicy
+from mailservers.formats.outgoing import domain_on_wire
 from mailservers.outbound.outcomes import Unreachable
 from mailservers.outbound.resolve import Found, MailHost
 from mailservers.outbound.tls_need import OPPORTUNISTIC, Level, Tlsa, TlsNeed
@@ -29,6 +31,9 @@ async def need_of(
             raise Unreachable(text, temporary=True, status="4.7.5", host=host.name)
         need = TlsNeed(Level.VERIFIED, "MTA-STS")
     if require_tls:
+        if not host.is_routed and not host.is_secure and _is_exchanger(host, domain) and not _is_named(host, policy):
+            text = f"nothing vouches for {host.name} being the mail host of {domain}, and the message requires TLS"
+            raise Unreachable(text, temporary=False, status="5.7.10", host=host.name)
         checked = need if need.level is Level.DANE else TlsNeed(Level.VERIFIED, "REQUIRETLS")
         need = replace(checked, promise=True)
     return need
@@ -45,6 +50,19 @@ def at_least(need: TlsNeed, route: Route) -> TlsNeed:
 
 
 _STRENGTH = (Level.OPPORTUNISTIC, Level.ENCRYPTED, Level.VERIFIED, Level.DANE)
+
+
+def _is_exchanger(host: MailHost, domain: str) -> bool:
+    """By an MX record: the domain itself needs no other word for its name."""
+    try:
+        return host.name.lower() not in (domain.strip("[]").lower(), domain_on_wire(domain))
+    except InvalidAddress:
+        return False
+
+
+def _is_named(host: MailHost, policy: StsPolicy | None) -> bool:
+    """RFC 8689 4.2.1 step 2: DNSSEC does not vouch for the MX record, so MTA-STS has to."""
+    return policy is not None and policy.mode in ("enforce", "testing") and policy.admits(host.name)
 
 
 async def _dane(dns: DnsClient, host: MailHost, found: Found, domain: str) -> TlsNeed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,11 @@ async def _mail_from_user(session: Session, command: PathCommand, options: MailO
 
 
 def _begin(session: Session, command: PathCommand, options: MailOptions) -> None:
+    most = settings.SUBMISSION_PRIORITY if session.identity is not None else 0
+    reply = (250, "2.1.0", "Sender OK")
+    if options.priority > most:  # RFC 6710 4.1: strangers may ask for less only
+        options = replace(options, priority=most)
+        reply = (250, "2.3.6", f"Sender OK, with priority {most}")
     protocol = "UTF8SMTP" if options.smtputf8 else "ESMTP" if session.esmtp else "SMTP"
     if session.role is Role.LMTP:
         protocol = "UTF8LMTP" if options.smtputf8 else "LMTP"  # RFC 3848, 6531 4.3
@@ -103,7 +108,7 @@ def _begin(session: Session, command: PathCommand, options: MailOptions) -> None
         options=options,
         connection_id=session.trace.id,
     )
-    session.reply((250, "2.1.0", "Sender OK"))
+    session.reply(reply)
 
 
 def _check_mail_parameters(session: Session, command: PathCommand) -> Reply | None:

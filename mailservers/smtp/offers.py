@@ -53,6 +53,11 @@ def _may_authenticate(session: Session) -> bool:
     return _is_submission(session) and session.wire.may_send_password
 
 
+def _is_not_lmtp(session: Session) -> bool:
+    """There mail is delivered when it is taken: nothing to be in time for, or in order."""
+    return session.role is not Role.LMTP
+
+
 def _is_tls(session: Session) -> bool:
     return session.wire.is_tls
 
@@ -76,6 +81,8 @@ EXTENSIONS = (
     Extension(_named("ENHANCEDSTATUSCODES")),
     Extension(_limits),
     Extension(_future_release, mail=frozenset({"HOLDFOR", "HOLDUNTIL"}), is_offered=_is_submission),
+    Extension(_named("DELIVERBY"), mail=frozenset({"BY"}), is_offered=_is_not_lmtp),
+    Extension(_named("MT-PRIORITY"), mail=frozenset({"MT-PRIORITY"}), is_offered=_is_not_lmtp),
     # RFC 8689 2: only over TLS.
     Extension(_named("REQUIRETLS"), mail=frozenset({"REQUIRETLS"}), is_offered=_is_tls),
     Extension(_named("STARTTLS"), is_offered=_is_clear),

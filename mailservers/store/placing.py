@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from mailservers.formats.esmtp import NOTHING_ASKED, DsnRequest
+from mailservers.formats.esmtp import NOTHING_ASKED, DeliverBy, DsnRequest
 from mailservers.models import (
     Flag,
     MailboxMessage,
@@ -65,6 +65,9 @@ class QueueEntry:
     ret: str = ""
     require_tls: bool = False
     is_binary: bool = False
+    deliver_by: DeliverBy | None = None
+    priority: int = 0
+    tls_optional: bool = False
     held: frozenset[str] = frozenset()  # of the recipients, those that wait until an administrator lets them go
 
 
@@ -452,12 +455,16 @@ def _drop_file(tx: Transaction, message: NewMessage) -> None:
 
 _QUEUED_COLUMNS = (
     "trace_id", "message_id", "reverse_path", "sender_id", "smtputf8", "envid", "ret", "require_tls", "is_binary",
-    "created_at", "expires_at",
+    "created_at", "expires_at", "tls_optional", "deliver_by", "by_mode", "priority",
 )  # fmt: skip
 _RECIPIENT_COLUMNS = (
     "queued_id", "address", "domain", "state", "attempts", "next_attempt", "lease_token", "last_reply", "notify",
     "orcpt", "turn", "crashes",
 )  # fmt: skip
+
+
+def _by_mode(by: DeliverBy | None) -> str:
+    return f"{by.mode}{'T' if by.is_traced else ''}" if by is not None else ""
 
 
 def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
@@ -469,7 +476,8 @@ def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
         [
             (
                 e.trace_id, pk, e.reverse_path, e.sender_id, e.smtputf8, e.envid, e.ret, e.require_tls, e.is_binary,
-                tx.now, e.expires_at,
+                tx.now, e.expires_at, e.tls_optional, e.deliver_by and e.deliver_by.at, _by_mode(e.deliver_by),
+                e.priority,
             )
             for pk, e in entries
         ],
@@ -480,7 +488,7 @@ def _queue(tx: Transaction, entries: list[tuple[int, QueueEntry]]) -> None:
             RecipientState.HELD if address in entry.held else RecipientState.QUEUED, 0, entry.not_before or tx.now,
             "", "",
             entry.requests.get(address, NOTHING_ASKED).notify, entry.requests.get(address, NOTHING_ASKED).orcpt,
-            take_turn(entry.sender_id or entry.reverse_path, tx.now), 0,
+            take_turn(entry.sender_id or entry.reverse_path, tx.now, entry.priority), 0,
         )
         for pk, (_, entry) in zip(ids, entries, strict=True)
         for address in entry.recipients
