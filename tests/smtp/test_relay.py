@@ -45,6 +45,8 @@ async def test_a_message_arrives_before_its_250(anna: User) -> None:
             S: 250-DSN
             S: 250-ENHANCEDSTATUSCODES
             S: 250-LIMITS RCPTMAX=1000
+            S: 250-DELIVERBY
+            S: 250-MT-PRIORITY
             S: 250 STARTTLS
             C: MAIL FROM:<sender@elsewhere.test> SIZE=100 BODY=8BITMIME
             S: 250 2.1.0 *
