@@ -168,7 +168,7 @@ class Attempt:
         return need if self.job.by is None else at_least(need, self.job.by)
 
     def _goes_without(self, error: Unreachable) -> bool:
-        """RFC 8689 4.2.2: what policies ask for is tried, and does not stop this message; what a route asks for does."""
+        """RFC 8689 4.2.2: what policies ask for is tried, and stops no message; what a route asks for does."""
         return self.job.tls_optional and self.job.by is None and is_about_tls(error)
 
     async def _try_address(
