@@ -29,6 +29,7 @@ SQLITE_OPTIONS = {
         "PRAGMA cache_size=-16000; PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;"
     ),
     "transaction_mode": "IMMEDIATE",
+    "cached_statements": 256,  # a batch's statements differ by its size
     "timeout": 30,
 }
 _database_url = env.str("POSTROOM_DATABASE_URL", default="")

@@ -8,9 +8,10 @@ from enum import Enum
 
 from django.db import connection
 
-from mailservers.models import Flag, MailboxMessage
+from mailservers.models import Flag
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
 from mailservers.store.removing import CHUNK
+from mailservers.store.statements import fetch, marks
 from mailservers.store.transaction import Transaction
 
 
@@ -90,10 +91,11 @@ def store_flags(
 
 def _rows(mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, FlagRow]]:
     found: list[tuple[int, FlagRow]] = []
-    columns = ("pk", "uid", "modseq", "flags", "keywords")
     for start in range(0, len(uids), CHUNK):
-        places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, uid__in=uids[start : start + CHUNK])
-        found += [(pk, FlagRow(*marks)) for pk, *marks in places.order_by("uid").values_list(*columns)]
+        some = uids[start : start + CHUNK]
+        select = "SELECT id, uid, modseq, flags, keywords FROM mailservers_mailboxmessage"
+        where = f"mailbox_id = %s AND uid IN ({marks(len(some))}) ORDER BY uid"
+        found += [(pk, FlagRow(*row)) for pk, *row in fetch(f"{select} WHERE {where}", (mailbox_id, *some))]
     return found
 
 

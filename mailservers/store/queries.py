@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import DateTimeField, QuerySet, Sum
+from django.db.models import DateTimeField, Sum
 
 from mailservers.models import Expunged, Mailbox, MailboxMessage, Message, Subscription
 from mailservers.store.errors import NoSuchMailbox
 from mailservers.store.flags import FlagRow
 from mailservers.store.mailboxes import normal_name
 from mailservers.store.removing import CHUNK
+from mailservers.store.statements import fetch, marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,17 @@ def orphan_subscriptions(owner_id: int) -> list[str]:
 
 def mailbox_by_name(owner_id: int, name: str) -> MailboxRow:
     """Raises `NoSuchMailbox`, `InvalidMailboxName`."""
-    return _one(Mailbox.objects.filter(owner_id=owner_id, name=normal_name(name)))
+    return _one(find_mailbox(owner_id, normal_name(name)))
 
 
 def mailbox_by_id(owner_id: int, mailbox_id: int) -> MailboxRow:
     """Raises `NoSuchMailbox`."""
-    return _one(Mailbox.objects.filter(owner_id=owner_id, pk=mailbox_id))
+    return _one(_mailbox("owner_id = %s AND id = %s", owner_id, mailbox_id))
+
+
+def find_mailbox(owner_id: int, name: str) -> MailboxRow | None:
+    """By its normal name; None when there is none."""
+    return _mailbox("owner_id = %s AND name = %s", owner_id, name)
 
 
 def mailbox_by_use(owner_id: int, special_use: str) -> MailboxRow | None:
@@ -75,11 +81,16 @@ def mailbox_by_use(owner_id: int, special_use: str) -> MailboxRow | None:
     return None if first is None else MailboxRow(*first)
 
 
-def _one(mailboxes: QuerySet[Mailbox]) -> MailboxRow:
-    row = mailboxes.values_list(*mailbox_columns).first()
+def _mailbox(where: str, *values: object) -> MailboxRow | None:
+    """Building this with the ORM costs ten times what the database does, and every SELECT and STATUS asks it."""
+    rows = fetch(f"SELECT {', '.join(mailbox_columns)} FROM mailservers_mailbox WHERE {where}", values)
+    return MailboxRow(*rows[0]) if rows else None
+
+
+def _one(row: MailboxRow | None) -> MailboxRow:
     if row is None:
         raise NoSuchMailbox("the mailbox does not exist")
-    return MailboxRow(*row)
+    return row
 
 
 def uids(mailbox_id: int, after: int = 0) -> array[int]:
@@ -87,8 +98,8 @@ def uids(mailbox_id: int, after: int = 0) -> array[int]:
 
     For SELECT: read the `MailboxRow` first and take its highest_modseq as seen; what happens between the two
     reads then comes with the next `changes_since`."""
-    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, uid__gt=after).order_by("uid")
-    return array("I", places.values_list("uid", flat=True))
+    select = "SELECT uid FROM mailservers_mailboxmessage WHERE mailbox_id = %s AND uid > %s ORDER BY uid"
+    return array("I", [uid for (uid,) in fetch(select, (mailbox_id, after))])
 
 
 def is_there(mailbox_id: int, uid: int) -> bool:
@@ -97,9 +108,9 @@ def is_there(mailbox_id: int, uid: int) -> bool:
 
 def first_unseen(mailbox_id: int) -> int | None:
     """The lowest UID without \\\\Seen."""
-    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id).order_by("uid")
-    places = places.extra(where=["mailservers_mailboxmessage.flags & 1 = 0"])
-    return places.values_list("uid", flat=True).first()
+    select = "SELECT uid FROM mailservers_mailboxmessage WHERE mailbox_id = %s AND flags & 1 = 0 ORDER BY uid LIMIT 1"
+    rows = fetch(select, (mailbox_id,))
+    return rows[0][0] if rows else None
 
 
 def deleted_octets(mailbox_id: int) -> int:
@@ -123,8 +134,8 @@ class ChangesSince:
 
 def changes_since(mailbox_id: int, modseq: int) -> ChangesSince | None:
     """None when the mailbox is gone. What commits during the reading may come again with the next call."""
-    boxes = Mailbox.objects.filter(pk=mailbox_id)
-    head = boxes.values_list("highest_modseq", "uid_next", "forgotten_modseq").first()
+    select = "SELECT highest_modseq, uid_next, forgotten_modseq FROM mailservers_mailbox WHERE id = %s"
+    head = next(iter(fetch(select, (mailbox_id,))), None)
     if head is None:
         return None
     if head[0] <= modseq:
@@ -164,7 +175,7 @@ def fetch_rows(
     since = "" if changed_since is None else f" AND p.modseq > {int(changed_since)}"
     if wanted[-1] - wanted[0] < 2 * len(wanted):
         between = (mailbox_id, wanted[0], wanted[-1])
-        rows = _run(f"{select} AND p.uid BETWEEN %s AND %s{since} ORDER BY p.uid", between)
+        rows = fetch(f"{select} AND p.uid BETWEEN %s AND %s{since} ORDER BY p.uid", between)
         if wanted[-1] - wanted[0] + 1 != len(wanted):
             chosen, at = set(wanted), asked.index("uid")
             rows = [row for row in rows if row[at] in chosen]
@@ -172,17 +183,10 @@ def fetch_rows(
         rows = []
         for start in range(0, len(wanted), CHUNK):
             some = wanted[start : start + CHUNK]
-            marks = ", ".join(["%s"] * len(some))
-            rows += _run(f"{select} AND p.uid IN ({marks}){since} ORDER BY p.uid", (mailbox_id, *some))
+            rows += fetch(f"{select} AND p.uid IN ({marks(len(some))}){since} ORDER BY p.uid", (mailbox_id, *some))
     for at in dates:
         rows = [(*row[:at], _moment(row[at]), *row[at + 1 :]) for row in rows]
     return rows if asked is names else [row[:-1] for row in rows]
-
-
-def _run(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchall()
 
 
 @lru_cache(maxsize=64)
