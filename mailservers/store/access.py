@@ -18,7 +18,7 @@ from accounts.models import Address, User
 from mailservers.models import OUTBOX_USE, AclEntry, Mailbox, Subscription
 from mailservers.store.errors import InvalidMailboxName, MailboxProtected, NoSuchMailbox, NotPermitted
 from mailservers.store.mailboxes import SEPARATOR, normal_name
-from mailservers.store.queries import MailboxRow, list_mailboxes, mailbox_columns
+from mailservers.store.queries import MailboxRow, find_mailbox, list_mailboxes, mailbox_columns
 from mailservers.store.transaction import Transaction
 
 RIGHTS = "lrswipkxtea"  # in the order in which they are written
@@ -72,9 +72,9 @@ def combine(entries: Iterable[tuple[bool, str]]) -> frozenset[str]:
 def find_access(user_id: int, name: str) -> Access:
     """Raises `NoSuchMailbox`, `InvalidMailboxName`."""
     name = normal_name(name)
-    own = Mailbox.objects.filter(owner_id=user_id, name=name).values_list(*mailbox_columns).first()
+    own = find_mailbox(user_id, name)
     if own is not None:
-        return _owned(MailboxRow(*own))
+        return _owned(own)
     login, own_name = _split(name)
     rows = Mailbox.objects.filter(owner__login=login, owner__is_active=True, name=own_name).exclude(owner_id=user_id)
     found = rows.values_list(*mailbox_columns).first() if own_name else None
