@@ -35,9 +35,13 @@ def locks_in_order():
 
     def look(execute, sql, params, many, context):
         kind = {
-            "SELECT id, owner_id, uid_validity": "1 mailbox",
+            "SELECT id, owner_id, name, uid_validity": "1 mailbox",
             "SELECT g.owner_id, g.octets": "2 usage",
-        }.get(next((s for s in ("SELECT id, owner_id, uid_validity", "SELECT g.owner_id, g.octets") if s in sql), ""))
+        }.get(
+            next(
+                (s for s in ("SELECT id, owner_id, name, uid_validity", "SELECT g.owner_id, g.octets") if s in sql), ""
+            )
+        )
         for pk in sorted(params) if kind else ():
             if (kind, pk) not in held:
                 assert not held or held[-1] < (kind, pk), (held, kind, pk)
