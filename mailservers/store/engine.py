@@ -26,6 +26,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.conf import settings
@@ -36,6 +37,7 @@ from mailservers.store.changes import hub
 from mailservers.store.errors import StoreBusy, StoreError, StoreUnavailable
 from mailservers.store.events import write_events
 from mailservers.store.failures import Failure, Phase, as_store_error, classify, is_conflict, is_lost
+from mailservers.store.readers import Readers
 from mailservers.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ class Store:
         self._waking: asyncio.AbstractEventLoop | None = None  # the loop that will wake the store thread
         self._thread: threading.Thread | None = None
         self._closing = False
-        self._readers: concurrent.futures.ThreadPoolExecutor | None = None
+        self._readers: Readers | None = None
         self._phase = Phase.BEGINNING  # of the transaction that runs
 
     # ------------------------------------------------------------ writing
@@ -187,9 +189,8 @@ class Store:
         """Run a read-only function on a reader thread with its own connection. Keep each one short: stream
         large answers in chunks. Readers never wait for the writer; what a resolved `call` wrote is seen."""
         if self._readers is None:
-            self._readers = concurrent.futures.ThreadPoolExecutor(settings.STORE_READERS, "reader")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, lambda: read_here(query, *args, **kwargs))
+            self._readers = Readers(settings.STORE_READERS)
+        return await self._readers.read(partial(read_here, query, *args, **kwargs))
 
     # ------------------------------------------------------------ ending
 
@@ -201,7 +202,7 @@ class Store:
         if self._thread is not None:
             self._thread.join()
         if self._readers is not None:
-            self._readers.shutdown()
+            self._readers.close()
 
     def reopen(self) -> None:
         """Make a closed store usable again (tests start several servers in one process)."""
