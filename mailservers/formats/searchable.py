@@ -1,7 +1,7 @@
 """The text of a message that searches look through: decoded, folded, in a form that is kept.
 
     header: "\nname: value" for each field, in their order
-    body:   "\nfile name" for each attachment, FILES_END, then every text part, PART_END between them
+    body:   "\nfile name" for each attachment, FILES_END, then every text part and document, PART_END between them
 
 `fold` decides what is equal: case and compatibility forms (a composed "ü" and a decomposed one, full-width letters),
 never more. Searched text is folded the same way, so a plain substring test on the UTF-8 octets is the whole rule.
@@ -10,8 +10,9 @@ NUL and the two separators cannot come from a message: they are replaced.
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from .headers import MAX_HEADER_OCTETS, decode_words, iter_fields, unfold
 from .octets import Octets
@@ -65,16 +66,16 @@ def searchable_header(header: bytes, fields: Collection[bytes] | None = None) ->
     return _to_octets("".join(lines))
 
 
-def searchable(raw: Octets, root: Part) -> Searchable:
-    """From all octets of a message and its part tree. Never raises."""
+def searchable(raw: Octets, root: Part, documents: Iterable[str] = ()) -> Searchable:
+    """From all octets of a message and its part tree; `documents` are texts found inside attachments."""
     header = raw[root.header_start : min(root.body_start, root.header_start + MAX_HEADER_OCTETS)]
-    return Searchable(searchable_header(header), searchable_body(raw, root))
+    return Searchable(searchable_header(header), searchable_body(raw, root, documents))
 
 
-def searchable_body(raw: Octets, root: Part) -> bytes:
+def searchable_body(raw: Octets, root: Part, documents: Iterable[str] = ()) -> bytes:
     """`Searchable.body`."""
     files = "".join(f"\n{name}" for name in _file_names(root))
-    return _to_octets(files + FILES_END + PART_END.join(_capped(message_texts(raw, root))))
+    return _to_octets(files + FILES_END + PART_END.join(_capped(chain(message_texts(raw, root), documents))))
 
 
 def file_names(body: bytes) -> bytes:

@@ -15,6 +15,7 @@ from mailservers.formats.searchable import Searchable, searchable, searchable_bo
 from mailservers.models import Message, MessageText, SearchIndex
 from mailservers.store.content import compress, decompress, read_headers, read_messages
 from mailservers.store.searching import fulltext
+from mailservers.store.searching.documents import document_texts
 from mailservers.store.statements import fetch, marks
 from mailservers.store.stored import open_stored
 from mailservers.store.transaction import Transaction
@@ -61,9 +62,9 @@ def bodies_of(message_ids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
 
 
 def make_texts(message_ids: Sequence[int]) -> Iterator[tuple[int, Searchable]]:
-    """From the octets; those gone are missing."""
+    """From the octets, with what documents among the attachments say; those gone are missing."""
     for pk, raw, root in _scanned(message_ids):
-        yield pk, searchable(raw, root)
+        yield pk, searchable(raw, root, document_texts(raw, root))
 
 
 def _scanned(message_ids: Sequence[int]) -> Iterator[tuple[int, Octets, Part]]:
@@ -105,7 +106,7 @@ def gone_texts() -> bool:
 
 def prepare_texts(limit: int, octets: int) -> tuple[list[NewText], int]:
     """The next contents that have no text yet, at most `limit` and about `octets` of them, and up to which id all
-    have one then. For a reader thread."""
+    have one then. For a thread of its own: documents take time."""
     after = indexed_up_to()
     # Without one writer, ids can appear out of order: look back a little.
     waiting = Message.objects.filter(pk__gt=after if fulltext.is_here() else after - LOOK_BACK)
