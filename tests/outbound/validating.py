@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -52,19 +50,15 @@ def sign(name: str, rows: str) -> tuple[dns.zone.Zone, str]:
     return zone, dns.dnssec.make_ds(name, dnskey, "SHA256").to_text()
 
 
-@contextlib.contextmanager
-def unbound(
+def configure(
     directory: Path,
+    port: int,
     signed: Mapping[str, str],
     unsigned: Mapping[str, str] | None = None,
     forged: tuple[str, str] = ("", ""),
-) -> Iterator[str]:
-    """ "127.0.0.1:port". Zones by name ("remote.test."): their records, origin the zone. `forged`: what is replaced in
-    the signed files after signing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    configuration = CONFIGURATION.format(port=port, directory=directory)
+) -> Path:
+    """unbound's configuration file. Zones by name ("remote.test."): their records, origin the zone. `forged`: what is
+    replaced in the signed files after signing."""
     anchors, zones = "", ""
     for name, rows in {**signed, **(unsigned or {})}.items():
         file = directory / f"{name}zone"
@@ -77,14 +71,38 @@ def unbound(
             file.write_text(f"$ORIGIN {name}\n" + HEAD.format(zone=name) + rows)
             anchors += f'  domain-insecure: "{name}"\n'
         zones += f'auth-zone:\n  name: "{name}"\n  zonefile: "{file}"\n  for-downstream: no\n  for-upstream: yes\n'
-    (directory / "unbound.conf").write_text(configuration + anchors + zones)
-    process = subprocess.Popen(["unbound", "-d", "-c", str(directory / "unbound.conf")], start_new_session=True)
+    path = directory / "unbound.conf"
+    path.write_text(CONFIGURATION.format(port=port, directory=directory) + anchors + zones)
+    return path
+
+
+@contextlib.contextmanager
+def unbound(
+    directory: Path,
+    signed: Mapping[str, str],
+    unsigned: Mapping[str, str] | None = None,
+    forged: tuple[str, str] = ("", ""),
+) -> Iterator[str]:
+    """ "127.0.0.1:port"; the arguments as for `configure`."""
+    port = _free_port()
+    path = configure(directory, port, signed, unsigned, forged)
+    process = subprocess.Popen(["unbound", "-d", "-c", str(path)])
     try:
         _wait_for(port, process, directory)
         yield f"127.0.0.1:{port}"
     finally:
-        os.kill(process.pid, signal.SIGTERM)
+        process.terminate()
         process.wait(10)
+
+
+def _free_port() -> int:
+    """For TCP and UDP."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            port = int(tcp.getsockname()[1])
+            with contextlib.suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                return port
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
