@@ -40,7 +40,7 @@ def forget_events(tx: Transaction, before: datetime) -> int:
     """Store operation: remove the oldest events from before then; how many, at most EVENTS_AT_ONCE."""
     old = DeliveryEvent.objects.filter(at__lt=before).order_by("at").values_list("pk", flat=True)[:EVENTS_AT_ONCE]
     events = DeliveryEvent.objects.filter(pk__in=list(old))
-    return events._raw_delete(events.db)  # nothing refers to them
+    return events._raw_delete(events.db) or 0  # nothing refers to them; None where there were none
 
 
 def new_trace_id() -> str:
