@@ -15,7 +15,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from mailservers.models import Mailbox, MailboxMessage
+from mailservers.models import OUTBOX_USE, Mailbox, MailboxMessage
 from mailservers.store.content import NewMessage, prepare
 from mailservers.store.engine import store
 from mailservers.store.errors import MailboxExists, StoreError
@@ -136,7 +136,11 @@ class Filing:
 
 
 def _find_or_make(tx: Transaction, owner_id: int, name: str, special_use: str) -> int:
-    found = Mailbox.objects.filter(owner_id=owner_id, name=name).values_list("pk", flat=True).first()
+    """What waited to be sent when it was saved does not wait any more: of an Outbox come drafts."""
+    own = Mailbox.objects.filter(owner_id=owner_id)
+    if special_use == OUTBOX_USE or own.filter(name=name, special_use=OUTBOX_USE).exists():
+        name, special_use = "Drafts", "\\Drafts"
+    found = own.filter(name=name).values_list("pk", flat=True).first()
     if found is not None:
         return found
     use = special_use or _STANDARD_USES.get(name, "")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import mailbox
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.auth.door import Identity
 from accounts.models import User
+from mailservers.delivery.submission import submit
 from mailservers.models import MailboxMessage
 from mailservers.store.content import prepare, read_message
 from mailservers.store.engine import store
@@ -184,3 +187,18 @@ def test_nothing_to_import(anna: User, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(CommandError):
             run("import", anna.login, str(path))
+
+
+def test_nothing_is_imported_into_an_outbox(anna: User, tmp_path: Path) -> None:
+    """What waited to be sent when it was exported must not look as if it did now."""
+    submit(
+        Identity(anna.pk, anna.login, "", False),
+        b"From: anna@harbour.test\r\nTo: x@far.test\r\nSubject: later\r\nMessage-ID: <l@harbour.test>\r\n\r\nx\r\n",
+        ["x@far.test"],
+        sent_mailbox_id=mailbox_id(anna, "Sent"),
+        not_before=timezone.now() + timedelta(hours=1),
+    )
+    run("export", anna.login, str(tmp_path / "mail"))
+    run("import", anna.login, str(tmp_path / "mail"))
+    mail = all_mail(anna)
+    assert (len(mail["Drafts"]), len(mail["Outbox"])) == (1, 1)
