@@ -56,6 +56,7 @@ class User(AbstractBaseUser):
     undo_s = models.PositiveSmallIntegerField(null=True)  # mail waits so long before it goes; null: UNDO_SEND_S
     undo_submitted = models.BooleanField(default=False)  # mail from mail programs, too
     tags_to_folders = models.BooleanField(default=False)  # user+tag goes to the folder "tag" where there is one
+    has_second_factor = models.BooleanField(default=False)  # mail programs then need app passwords
     credential_version = models.PositiveIntegerField(default=0)  # part of the login cache's key
     created_at = models.DateTimeField(auto_now_add=True)
     last_login = None  # a sign-in does not write to the mail database
@@ -97,6 +98,77 @@ class Credential(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("user", "kind", "name"), name="credential_name_once"),)
+
+
+class SecondFactor(models.Model):
+    """What a user shows besides the password: an authenticator app's codes, or a passkey."""
+
+    class Kind(models.TextChoices):
+        TOTP = "totp", "Authenticator app"
+        PASSKEY = "passkey", "Passkey"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="second_factors")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    name = models.CharField(max_length=100)
+    secret = models.BinaryField(blank=True)  # TOTP: sealed
+    used_step = models.BigIntegerField(default=0)  # TOTP: the last time step whose code was taken: none works twice
+    credential = models.BinaryField(max_length=1023, null=True, unique=True)  # passkey: its id
+    public_key = models.BinaryField(blank=True)  # passkey: COSE
+    sign_count = models.BigIntegerField(default=0)  # passkey: as it last said
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "name"), name="second_factor_name_once"),)
+
+
+class RecoveryCode(models.Model):
+    """A way in once, for a second factor that is lost: only the SHA-256 is kept (they are random)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "digest"), name="recovery_code_once"),)
+
+
+class RoleRule(models.Model):
+    """What is asked of everybody with a role."""
+
+    role = models.CharField(max_length=20, primary_key=True, choices=Role.choices)
+    needs_second_factor = models.BooleanField(default=False)
+
+
+class WebSession(models.Model):
+    """A browser that is signed in: for its user to see and to end. The session itself lies in the web database."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="web_sessions")
+    session_key = models.CharField(max_length=40, unique=True)
+    agent = models.CharField(max_length=300, blank=True)  # the browser's words
+    address = models.CharField(max_length=45, blank=True)
+    signed_in_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+
+class Device(models.Model):
+    """A mail program that signed in: by protocol, what it signed in with, and what it calls itself."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices")
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, null=True)  # None: the user's own password
+    protocol = models.CharField(max_length=10)
+    client = models.CharField(max_length=200, blank=True)  # IMAP ID, or EHLO's name
+    address = models.CharField(max_length=45, blank=True)  # the last one
+    first_seen_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user", "credential", "protocol", "client"),
+                name="device_once",
+                nulls_distinct=False,
+            ),
+        )
 
 
 class ScramKeys(models.Model):

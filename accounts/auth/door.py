@@ -128,18 +128,25 @@ async def _through(login: str, address: str, act: Callable[[str], Identity]) -> 
 
 def _check_password(login: str, password: str, *, address: str, service: str) -> Identity:
     user = _active_user(login=login)
-    if user is not None and _is_remembered(user, password):
+    if user is not None and _is_remembered(user, password) and _opens_with_password(user, service):
         return _identity(user)
     _refuse_blocked(login, address, service)
     credential_id = find_app_password(user.pk if user else 0, password, service)
     if credential_id is None and not _is_right(user, password):
         raise _failed(login, address, service)
     assert user is not None
+    if credential_id is None and not _opens_with_password(user, service):
+        raise AuthenticationFailed(_FAILED)  # not a guess: the owner's phone must not lock out the owner
     throttle.succeeded(address, login)
     if credential_id is None:
         _remember(user, password)
         _keep_scram_keys(user, password)
     return _identity(user, credential_id)
+
+
+def _opens_with_password(user: User, service: str) -> bool:
+    """A mail program cannot ask for a second factor: whose account has one uses app passwords there."""
+    return service == "web" or not user.has_second_factor
 
 
 def _active_user(**which: object) -> User | None:
@@ -226,7 +233,7 @@ def _opens(credential_id: int, service: str) -> bool:
 
 def _keep_scram_keys(user: User, password: str) -> None:
     """The first login with a password makes the keys that its hash could not give."""
-    if not settings.SCRAM:
+    if not settings.SCRAM or user.has_second_factor:
         return
     salt = scram.salt_for(user.login)
     if ScramKeys.objects.filter(user=user, credential=None, salt=salt, iterations=scram.ITERATIONS).exists():

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.auth.devices import devices
 from accounts.auth.door import Identity
 from accounts.models import Credential, User
 from mailservers.store.engine import store
@@ -30,8 +31,19 @@ class LiveSessions:
         self._sessions: dict[object, tuple[Identity, Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def enter(self, session: object, identity: Identity, end: Callable[[], None]) -> None:
+    def enter(
+        self,
+        session: object,
+        identity: Identity,
+        end: Callable[[], None],
+        *,
+        protocol: str,
+        address: str,
+        client: str = "",
+    ) -> None:
+        """`client`: what the program calls itself."""
         self._sessions[session] = (identity, end)
+        devices.note(identity, protocol, address, client)
 
     def leave(self, session: object) -> None:
         self._sessions.pop(session, None)
@@ -49,8 +61,9 @@ class LiveSessions:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 await self.look()
+                await devices.write()
             except Exception:
-                log.warning("looking for revoked logins failed; trying again", exc_info=True)
+                log.warning("looking after logins failed; trying again", exc_info=True)
 
     async def look(self) -> None:
         """End every session whose login counts no more."""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.console import addresses, audit, domains, log, overview, queue, reports, routes, senders, users
+from accounts.console import addresses, audit, domains, log, overview, queue, reports, roles, routes, senders, users
 
 app_name = "console"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("users/new/", users.user_new, name="user-new"),
     path("users/<int:user_id>/", users.user, name="user"),
     path("users/<int:user_id>/password/", users.user_password, name="user-password"),
+    path("users/<int:user_id>/second-factor/", users.user_second_factor, name="user-second-factor"),
     path("users/<int:user_id>/link/", users.user_link, name="user-link"),
     path("users/<int:user_id>/active/", users.user_active, name="user-active"),
     path("users/<int:user_id>/delete/", users.user_delete, name="user-delete"),
@@ -34,6 +35,7 @@ urlpatterns = [
     path("queue/act/", queue.queue_act, name="queue-act"),
     path("log/", log.log, name="log"),
     path("trace/<str:trace_id>/", log.trace, name="trace"),
+    path("roles/", roles.roles, name="roles"),
     path("reports/", reports.report_list, name="reports"),
     path("reports/<int:report_id>/", reports.report, name="report"),
     path("audit/", audit.audit, name="audit"),

@@ -30,6 +30,7 @@ from accounts.services import (
     set_user_active,
     update_user,
 )
+from accounts.services.second_factors import remove_all_factors
 from accounts.sign_in.tokens import LIFETIME, make_one_time_link
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
@@ -258,6 +259,7 @@ def _user_page(
         "form": form,
         "password_form": password_form,
         "addresses": addresses,
+        "devices": row.devices.select_related("credential").order_by("-seen_at")[:20],
         "boxes": boxes,
     }
     if room is not None:
@@ -311,6 +313,19 @@ def _secret(request: StaffRequest, row: User, title: str, label: str, secret: st
         "back": reverse("console:user", args=[row.pk]),
     }
     return page(request, "secret.html", "users", context)
+
+
+@needs(Permission.CHANGE_USERS)
+@require_POST
+def user_second_factor(request: StaffRequest, user_id: int) -> HttpResponse:
+    """For a user who has lost phone and recovery codes."""
+    row = found(_changeable(request), pk=user_id)
+    attempt(
+        request,
+        lambda: store.call_sync(remove_all_factors, user_id, actor=request.user.login),
+        f"{row.login} signs in with the password alone now.",
+    )
+    return redirect("console:user", user_id)
 
 
 @needs(Permission.CHANGE_USERS)

@@ -8,6 +8,7 @@ import logging
 
 from django.conf import settings
 
+from accounts.auth.devices import devices
 from accounts.auth.door import AuthenticationFailed, Identity, Throttled, authenticate
 from accounts.auth.sasl import Exchange, offered
 from mailservers.formats.imap.arguments import AuthenticateRequest, LoginRequest
@@ -201,6 +202,10 @@ async def identify(session: Session, fields: tuple[tuple[str, str | None], ...])
     """ID (RFC 2971): for the log, and nothing about versions given away before login."""
     if fields:
         log.info("client of %s: %s", session.sink.peer_address, dict(fields))
+        said = {name.lower(): value for name, value in fields if value}
+        session.client_name = " ".join(filter(None, (said.get("name"), said.get("version"))))
+        if session.identity is not None:
+            devices.note(session.identity, "imap", session.sink.peer_address, session.client_name)
     session.untagged(b'ID ("name" "Postroom")')
 
 

@@ -276,7 +276,10 @@ class Dialogue:
         self.reader.limits = after_login(settings.MESSAGE_SIZE_LIMIT, settings.STREAM_OVER)
         self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
         if not self._ending:
-            live_sessions.enter(self, identity, self._revoked)
+            live_sessions.enter(
+                self, identity, self._revoked,
+                protocol="imap", address=self.sink.peer_address, client=self.session.client_name,
+            )  # fmt: skip
 
     def _revoked(self) -> None:
         self.goodbye("Your password was changed or your access withdrawn: sign in again")

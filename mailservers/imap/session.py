@@ -63,6 +63,7 @@ class Session:
         "_out",
         "append_target",
         "bad_commands",
+        "client_name",
         "condstore",
         "delays_expunges",
         "enter",
@@ -92,6 +93,7 @@ class Session:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.identity: Identity | None = None
+        self.client_name = ""  # as ID told it
         self.selected: Selected | None = None
         self.rev2 = False  # ENABLE IMAP4rev2
         self.utf8_accept = False  # ENABLE UTF8=ACCEPT (RFC 6855)

@@ -110,7 +110,9 @@ async def _enter(session: Session, identity: Identity) -> Reply:
     login_delays.note(identity.user_id)
     session.enter(drop)
     if not session.is_over:
-        live_sessions.enter(session, identity, lambda: session.goodbye(REVOKED))
+        live_sessions.enter(
+            session, identity, lambda: session.goodbye(REVOKED), protocol="pop3", address=session.wire.peer_address
+        )
     return ok(f"Maildrop has {drop.count} messages ({drop.octets} octets)")
 
 

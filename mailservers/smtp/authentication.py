@@ -68,5 +68,8 @@ async def _step(session: Session, exchange: Exchange, answer: bytes | None) -> N
             return
         session.identity = outcome
         if not session.is_over:
-            live_sessions.enter(session, outcome, lambda: session.goodbye(replies.REVOKED))
+            live_sessions.enter(
+                session, outcome, lambda: session.goodbye(replies.REVOKED),
+                protocol="smtp", address=session.wire.peer_address, client=session.helo,
+            )  # fmt: skip
         session.reply((235, "2.7.0", "Authentication successful"))

@@ -17,7 +17,7 @@ ADDRESSES = [
     )
     for entry in urls.urlpatterns
 ]
-POST_ONLY = ("/active/", "/delete/", "/link/", "/password/", "/act/")
+POST_ONLY = ("/active/", "/delete/", "/link/", "/second-factor/", "/password/", "/act/")
 
 
 def test_every_address_is_guarded(anna: User, mail: None) -> None:

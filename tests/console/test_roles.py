@@ -16,7 +16,7 @@ from accounts.models import Address, AddressTarget, Domain, Role, User
 from accounts.roles import PERMISSIONS, Permission, Scope
 from accounts.services import create_user, update_user
 from accounts.services.errors import InvalidValue, NotFound
-from mailservers.models import DeliveryEvent, QueuedRecipient, ReceivedReport, SenderRule
+from mailservers.models import DeliveryEvent, QueuedRecipient, ReceivedReport, SenderRule, SendingRoute
 from mailservers.store.engine import store
 from mailservers.store.placing import deliver
 from tests.console.conftest import BACKEND, WEB
@@ -38,6 +38,7 @@ class World:
             person = make_user(f"{role}@{OURS}", role=role)
             person.scope.set([self.domains[OURS]])
             self.staff[role] = person
+        self.route = SendingRoute.objects.create(recipient="x.test", transport=SendingRoute.Transport.MX)
         self.addresses, self.rules, self.reports, self.queued = {}, {}, {}, {}
         for name, domain in self.domains.items():
             alias = Address.objects.create(domain=domain, address=f"info@{name}")
@@ -65,6 +66,7 @@ class World:
         """Of an address that is about one thing: that of `domain`."""
         kinds = {
             "domain": self.domains, "user": self.people, "address": self.addresses, "report": self.reports,
+            "route": {OURS: self.route, THEIRS: self.route},
         }  # fmt: skip
         if view == "trace":
             return [self.queued[domain].queued.trace_id]

@@ -31,6 +31,8 @@ PAGES = (
     "/console/log/",
     "/console/audit/",
     "/console/reports/",
+    "/console/roles/",
+    "/account/",
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
