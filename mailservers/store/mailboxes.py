@@ -62,11 +62,12 @@ def normal_name(name: str) -> str:
     return SEPARATOR.join(levels)
 
 
-def take_uid_validity() -> int:
-    """Strictly increasing over the life of the installation, 32 bits: the clock, or one more than the last."""
+def take_uid_validity(count: int = 1) -> int:
+    """Strictly increasing over the life of the installation, 32 bits: the clock, or one more than the last. The
+    first of `count` that follow one another."""
     last = UidValidity.objects.select_for_update().first()
     value = int(time.time()) if last is None else max(int(time.time()), last.value + 1)
-    UidValidity.objects.update_or_create(pk=1, defaults={"value": value})
+    UidValidity.objects.update_or_create(pk=1, defaults={"value": value + count - 1})
     return value
 
 
@@ -110,14 +111,17 @@ def _inherit_acl(owner_id: int, name: str, mailbox_id: int) -> None:
 
 
 def create_standard_mailboxes(tx: Transaction, owner_ids: Sequence[int]) -> None:
-    """INBOX, Drafts, Sent, Archive, Junk and Trash, subscribed, for new users."""
-    validity = take_uid_validity()
+    """INBOX, Drafts, Sent, Archive, Junk and Trash, subscribed, for new users.
+
+    No two of a user's mailboxes have the same UIDVALIDITY: where one takes another's name, its UIDs must not be taken
+    for those of before (RFC 9051 2.3.1.1)."""
+    validity = take_uid_validity(len(STANDARD_MAILBOXES))
     rows = []
     for owner_id in owner_ids:
         tx.folders_changed(owner_id)
         rows += [
-            Mailbox(owner_id=owner_id, name=name, special_use=use, uid_validity=validity)
-            for name, use in STANDARD_MAILBOXES
+            Mailbox(owner_id=owner_id, name=name, special_use=use, uid_validity=validity + n)
+            for n, (name, use) in enumerate(STANDARD_MAILBOXES)
         ]
     Mailbox.objects.bulk_create(rows, batch_size=500)
     Usage.objects.bulk_create((Usage(owner_id=owner_id) for owner_id in owner_ids), ignore_conflicts=True)
@@ -169,7 +173,8 @@ def delete_mailbox(tx: Transaction, owner_id: int, name: str) -> None:
         raise MailboxProtected("INBOX cannot be deleted")
     mailbox = _get(owner_id, name)
     _refuse_outbox(mailbox)
-    if Mailbox.objects.filter(owner_id=owner_id, name__startswith=name + SEPARATOR).exists():
+    alike = Mailbox.objects.filter(owner_id=owner_id, name__startswith=name + SEPARATOR).values_list("name", flat=True)
+    if any(below.startswith(name + SEPARATOR) for below in alike):  # SQLite's LIKE ignores case
         raise MailboxHasChildren("the mailbox has mailboxes below it")
     state = lock_mailbox(owner_id, mailbox.pk)
     places = list(MailboxMessage.objects.filter(mailbox_id=state.id).order_by("uid").values_list("uid", "message_id"))

@@ -272,6 +272,23 @@ async def test_deleting_and_renaming_what_is_selected(client):
     )
 
 
+async def test_a_name_that_changes_hands_has_another_uidvalidity(client):
+    """RFC 9051 section 2.3.1.1: name, UIDVALIDITY and UID are one message for good."""
+    (before,) = [line for line in await client.ok("SELECT Archive") if b"UIDVALIDITY" in line]
+    await client.ok("UNSELECT")
+    await client.ok("DELETE Archive")
+    await client.ok("RENAME Sent Archive")
+    (after,) = [line for line in await client.ok("SELECT Archive") if b"UIDVALIDITY" in line]
+    assert before != after
+
+
+async def test_names_differ_by_case(client):
+    """Only INBOX has no case (RFC 9051 section 5.1)."""
+    await client.ok("CREATE work")
+    await client.ok("CREATE WORK/Projects")
+    await client.ok("DELETE work")
+
+
 async def test_renaming_inbox_moves_its_messages(client):
     await client.append("INBOX", MESSAGE)
     await client.ok("SELECT INBOX")
