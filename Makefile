@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 DATA_DIR ?= data
 
-.PHONY: install serve test test-postgres fast check bench crash fuzz clients lock clean
+.PHONY: install serve test test-postgres fast check bench crash fuzz clients stress lock clean
 
 install: $(VENV)/.installed
 
@@ -62,6 +62,10 @@ $(VENV)/.installed-fuzz: requirements-fuzz.txt $(VENV)/.installed-dev
 # Coverage-guided fuzzing of every parser (docs/robustness.md); TARGETS="imap_search mime_scan" DURATION=600 make fuzz
 fuzz: $(VENV)/.installed-fuzz
 	nice $(BIN)/python -m tests.fuzz.run $(TARGETS) --seconds $${DURATION:-30}
+
+# Random clients at one account and at twenty, with books of what each may be told; SEED=1 MINUTES=1 make stress
+stress: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.stress.run
 
 # Real mail programs against a running server.
 clients: $(VENV)/.installed-dev
