@@ -33,6 +33,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_drained",
+        "_early",
         "_reading_paused",
         "_upgrading",
         "_writable",
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._reading_paused = False
         self._upgrading = False
+        self._early = b""  # octets for TLS that came before it could read
 
     # ------------------------------------------------------------ hooks
 
@@ -167,6 +169,9 @@ class Connection(asyncio.Protocol):
         self._upgrading = True
         loop = asyncio.get_running_loop()
         self.expect_within(60)
+        if self._early:
+            loop.call_soon(_hand_over, self.transport, self._early)  # when TLS has taken our place
+            self._early = b""
         try:
             transport = await loop.start_tls(
                 self.transport, self, self.context.tls, server_side=True, ssl_handshake_timeout=30
@@ -228,6 +233,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         if self.is_tls:
+            self._upgrading = True
             task = asyncio.get_running_loop().create_task(self._secure())
             _securing.add(task)
             task.add_done_callback(_securing.discard)
@@ -235,7 +241,13 @@ class Connection(asyncio.Protocol):
             self.opened()
 
     def data_received(self, data: bytes) -> None:
-        if not self.closing and not self._upgrading:
+        if self.closing:
+            return
+        if self._upgrading and self.transport is not None:
+            # Reading begins right after connection_made, whatever it says: the handshake's first octets may come here.
+            self.transport.pause_reading()
+            self._early += data
+        else:
             self.received(data)
 
     def eof_received(self) -> bool:
@@ -263,3 +275,14 @@ class Connection(asyncio.Protocol):
             self._drained.exception()  # retrieved: nobody may be waiting
         self._drained = None
         self.closed()
+
+
+def _hand_over(transport: asyncio.Transport, early: bytes) -> None:
+    """Octets that came before TLS could read them, for it to read first."""
+    tls = cast(asyncio.BufferedProtocol, transport.get_protocol())
+    while early:
+        buffer = memoryview(tls.get_buffer(len(early)))  # type: ignore[arg-type]
+        size = min(len(buffer), len(early))
+        buffer[:size] = early[:size]
+        tls.buffer_updated(size)
+        early = early[size:]

@@ -14,6 +14,7 @@ from accounts.auth import door
 from accounts.models import User
 from mailservers import sweeping
 from mailservers.models import DeliveryEvent, GreylistEntry
+from mailservers.serving.connection import Connection
 from mailservers.smtp.server import SERVICES
 from mailservers.store.events import EVENTS_AT_ONCE, Step, new_trace_id
 from mailservers.store.greylist import MUST_COME_WITHIN, REMEMBERED
@@ -98,6 +99,19 @@ async def speak_in_clear(port: int) -> None:
     writer.write(b"EHLO client.test\r\n")
     assert b"220" not in await asyncio.wait_for(reader.read(), 20)
     writer.close()
+
+
+async def test_the_first_octets_may_come_before_tls_reads(mail: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    secure = Connection._secure
+
+    async def secure_late(connection: Connection) -> None:
+        while not connection._early:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await secure(connection)
+
+    monkeypatch.setattr(Connection, "_secure", secure_late)
+    async with listening(SERVICES[2]) as port:
+        await play(port, "S: 220 *\nC: QUIT\nS: 221 *\nS: <closed>", tls=True)
 
 
 async def test_who_only_knocks_at_implicit_tls_costs_no_row(mail: None) -> None:
