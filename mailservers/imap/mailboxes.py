@@ -107,13 +107,15 @@ def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
 
 
 async def close(session: Session, _request: None) -> None:
-    """Expunge without a word, then deselect."""
+    """Expunge without a word, then deselect. There is no NO (RFC 9051 section 6.4.1): of a mailbox that was deleted
+    meanwhile nothing is left to be expunged."""
     selected = session.mailbox
     if not selected.read_only and "e" in selected.rights:
         if selected.is_outbox:
             await store.call(take_out, selected.owner_id, selected.mailbox_id, None, session.login, deleted_only=True)
         else:
-            await store.call(expunge, selected.owner_id, selected.mailbox_id)
+            with suppress(NoSuchMailbox):
+                await store.call(expunge, selected.owner_id, selected.mailbox_id)
     await session.deselect()
 
 

@@ -258,9 +258,10 @@ class Session:
     # ------------------------------------------------------------ selecting
 
     def select(self, selected: Selected) -> None:
-        """Take a mailbox as selected and begin to hear of its changes."""
+        """Take a mailbox as selected and begin to hear of its changes; of those since it was read, too."""
         self.selected = selected
-        hub.watch_mailbox(selected.owner_id, selected.mailbox_id, self._hear)
+        latest = hub.watch_mailbox(selected.owner_id, selected.mailbox_id, self._hear)
+        selected.hinted = max(selected.hinted, latest)
         if selected.owner_id != self.user_id:
             hub.watch_owner(EVERYBODY, self._hear_of_access)
 

@@ -34,6 +34,7 @@ GROUP = "postroom.changes"
 MAX_UNDER_WAY = 2000
 POLL_WITH_LAYER_S = 30.0
 EVENTS_AT_ONCE = 500
+LATEST = 1000  # mailboxes whose last change is remembered
 
 OnChange = Callable[[Change], None]
 OnEvent = Callable[[Event], None]
@@ -47,6 +48,7 @@ class ChangeHub:
         self._mailboxes: dict[int, set[OnChange]] = {}
         self._owners: dict[int, set[OnChange]] = {}
         self._watched: dict[int, int] = {}  # owner -> number of subscriptions, for the poll
+        self._latest: OrderedDict[int, int] = OrderedDict()  # mailbox -> modseq that was announced last
         self._events: set[OnEvent] = set()
         self._seen: dict[int, _Seen] = {}  # mailbox -> what it was at the last poll
         self._seen_access: object = None
@@ -82,9 +84,12 @@ class ChangeHub:
 
     # ------------------------------------------------------------ subscribing
 
-    def watch_mailbox(self, owner_id: int, mailbox_id: int, callback: OnChange) -> None:
+    def watch_mailbox(self, owner_id: int, mailbox_id: int, callback: OnChange) -> int:
+        """The modseq that was announced last, 0 where that is long ago: who has read the mailbox just now and then
+        begins to watch it sees whether it moved on in between."""
         self._mailboxes.setdefault(mailbox_id, set()).add(callback)
         self._watched[owner_id] = self._watched.get(owner_id, 0) + 1
+        return self._latest.get(mailbox_id, 0)
 
     def unwatch_mailbox(self, owner_id: int, mailbox_id: int, callback: OnChange) -> None:
         _discard(self._mailboxes, mailbox_id, callback)
@@ -144,12 +149,20 @@ class ChangeHub:
     def _dispatch(self, changes: Iterable[Change], events: Sequence[Event] = ()) -> None:
         """What this process wrote, or what it knows of others' mailboxes."""
         for change in changes:
+            self._remember(change)
             for callback in (
                 *self._mailboxes.get(change.mailbox_id, ()),
                 *self._owners.get(change.owner_id, ()),
             ):
                 _guarded(callback, change)
         self._tell(self._position.own(events))
+
+    def _remember(self, change: Change) -> None:
+        if change.mailbox_id:
+            self._latest[change.mailbox_id] = change.modseq
+            self._latest.move_to_end(change.mailbox_id)
+            if len(self._latest) > LATEST:
+                self._latest.popitem(last=False)
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:

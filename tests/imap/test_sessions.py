@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import threading
 
 import pytest
 
 from mailservers.formats.imap.sequences import parse_sequence_set
+from mailservers.imap import mailboxes
 from mailservers.imap.tracker import View
 
 pytestmark = pytest.mark.asyncio
@@ -245,3 +247,34 @@ async def test_expunging_from_the_view():
     assert view.remove_gone() == [4, 2]
     assert list(view.uids) == [2, 9] and view.number_of(5) == 0
     assert view.remove_gone() == []
+
+
+async def test_what_happens_while_select_reads_is_told_with_it(connect, anna, monkeypatch):
+    one, two = await connect(anna), await connect(anna)
+    has_read, may_go = threading.Event(), threading.Event()
+    read = mailboxes._open
+
+    def read_slowly(*args):
+        opened = read(*args)
+        has_read.set()
+        assert may_go.wait(20)
+        return opened
+
+    monkeypatch.setattr(mailboxes, "_open", read_slowly)
+    one.send("a SELECT INBOX\r\n")
+    assert await asyncio.to_thread(has_read.wait, 20)
+    await two.append("INBOX", b"Subject: x\r\n\r\nx\r\n")
+    may_go.set()
+    said = await one.until(rb"a OK")
+    assert said.index(b"* 0 EXISTS") < said.index(b"* 1 EXISTS")
+
+
+async def test_close_of_a_mailbox_that_was_deleted(connect, anna):
+    """RFC 9051 section 6.4.1: CLOSE has no NO."""
+    one, two = await connect(anna), await connect(anna)
+    await one.ok("CREATE Work")
+    await one.ok("SELECT Work")
+    await two.ok("DELETE Work")
+    one.dialogue.session.selected.hinted = 0  # the hint has not come yet
+    assert await one.ok("CLOSE") == [b"OK CLOSE completed"]
+    await one.dialog("C: a EXPUNGE\nS: a BAD No mailbox is selected")

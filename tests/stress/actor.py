@@ -466,7 +466,7 @@ class Actor:
         self.ledger.expunging(book.uid_validity)
         by_uid = self.choose.random() < 0.5
         named = b",".join(b"%d" % uid for uid in uids)
-        answer = await self.ok(b"UID EXPUNGE " + named if by_uid else b"EXPUNGE")
+        answer = await self.say(b"UID EXPUNGE " + named if by_uid else b"EXPUNGE")
         self.ledger.expunged(book.uid_validity)
         self._knows_up_to(answer)
 
