@@ -165,3 +165,7 @@ async def test_old_steps_are_forgotten(mail: None, settings: Any) -> None:
     await DeliveryEvent.objects.aupdate(at=now - timedelta(days=9999))
     await sweeping.forget_trace()
     assert await DeliveryEvent.objects.acount() == 1
+
+
+async def test_forgetting_where_there_is_nothing(mail: None) -> None:
+    await sweeping.forget_trace()
