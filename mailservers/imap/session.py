@@ -183,7 +183,10 @@ class Session:
 
     @property
     def mailbox(self) -> Selected:
-        assert self.selected is not None  # the command table
+        """The selected mailbox. Raises ConnectionResetError where the client has gone during a command: that there
+        is one when a command begins, the command table sees to."""
+        if self.selected is None:
+            raise ConnectionResetError
         return self.selected
 
     def forget_user(self) -> None:

@@ -281,7 +281,7 @@ def _hand_over(transport: asyncio.Transport, early: bytes) -> None:
     """Octets that came before TLS could read them, for it to read first."""
     tls = cast(asyncio.BufferedProtocol, transport.get_protocol())
     while early:
-        buffer = memoryview(tls.get_buffer(len(early)))  # type: ignore[arg-type]
+        buffer = memoryview(tls.get_buffer(len(early)))
         size = min(len(buffer), len(early))
         buffer[:size] = early[:size]
         tls.buffer_updated(size)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from mailservers.formats.imap.sequences import parse_sequence_set
-from mailservers.imap import mailboxes
+from mailservers.imap import mailboxes, notifying
 from mailservers.imap.tracker import View
 
 pytestmark = pytest.mark.asyncio
@@ -278,3 +278,33 @@ async def test_close_of_a_mailbox_that_was_deleted(connect, anna):
     one.dialogue.session.selected.hinted = 0  # the hint has not come yet
     assert await one.ok("CLOSE") == [b"OK CLOSE completed"]
     await one.dialog("C: a EXPUNGE\nS: a BAD No mailbox is selected")
+
+
+@pytest.mark.parametrize("command", ["FETCH 1:* FLAGS", "UID STORE 1 +FLAGS ($Word)", "EXPUNGE", "SEARCH ALL", "IDLE"])
+async def test_a_client_that_goes_during_a_command_is_no_error(pair, command, caplog):
+    one, _ = pair
+    one.send(f"a {command}\r\n")
+    await asyncio.sleep(0)  # the command has begun
+    assert one.dialogue._task is not None
+    one.closed = True
+    one.dialogue.lost()
+    await one.rest()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_client_that_goes_while_notify_fetches_is_no_error(pair, caplog, monkeypatch):
+    one, two = pair
+    await one.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)]) MessageExpunge))")
+    fetch = notifying.fetch_new
+
+    async def fetch_for_the_gone(session, items, uids):
+        one.closed = True
+        one.dialogue.lost()
+        await fetch(session, items, uids)
+
+    monkeypatch.setattr(notifying, "fetch_new", fetch_for_the_gone)
+    await two.append("INBOX", MESSAGE)
+    await two.ok("NOOP")
+    await one.rest()
+    assert one.closed
+    assert not [record for record in caplog.records if record.exc_info]
