@@ -1,6 +1,6 @@
 """`make stress`: random clients at one account, then at twenty, with books of what each may be told.
 
-    SEED=7 MINUTES=10 CLIENTS=50 .venv/bin/python -m tests.stress.run
+    SEED=7 MINUTES=10 CLIENTS=50 ACCOUNTS="1 20" .venv/bin/python -m tests.stress.run
 
 Each half takes MINUTES. Starts an instance of its own; prints the seed and a line of figures for each half, or the
 violation with the last lines of the dialogue. `play` is what the tests use.
@@ -134,7 +134,7 @@ def main() -> None:
     seconds = 60 * float(os.environ.get("MINUTES") or 10)
     clients = int(os.environ.get("CLIENTS") or 50)
     print(f"SEED={seed}", flush=True)
-    for accounts in (1, 20):
+    for accounts in map(int, (os.environ.get("ACCOUNTS") or "1 20").split()):
         logins = [f"s{n:02}@stress{accounts}.test" for n in range(accounts)]
         with instance(environment={"POSTROOM_LMTP_PORT": "0"}) as server:
             try:
