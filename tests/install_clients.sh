@@ -7,7 +7,15 @@ clients=$(dirname "$0")/../build/clients
 if command -v npm >/dev/null && [ ! -d "$clients/node_modules/imapflow" ]; then
     npm install --silent --no-fund --no-audit --prefix "$clients" imapflow@2 >/dev/null || echo "could not be installed: imapflow"
 fi
-packages="chromium postfix openssl swaks libnet-ssleay-perl msmtp isync curl fetchmail postgresql strace faketime e2fsprogs rspamd clamav-daemon"
+# imapclient and imap-tools (PyPI) go there, too.
+if [ ! -d "$clients/python" ]; then
+    { python3 -m venv "$clients/python" && "$clients/python/bin/pip" --disable-pip-version-check --no-input install \
+        --quiet imapclient==4.1.0 imap-tools==1.16.0; } >/dev/null 2>&1 || {
+        rm -rf "$clients/python"
+        echo "could not be installed: imapclient imap-tools"
+    }
+fi
+packages="chromium postfix openssl swaks libnet-ssleay-perl msmtp isync curl fetchmail offlineimap3 getmail6 mutt postgresql strace faketime e2fsprogs rspamd clamav-daemon"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
