@@ -31,6 +31,11 @@ from tests.instance import Instance  # noqa: E402
 
 PASSWORD = "benchpw bench 1"
 SENDER = "u0001@bench.test"
+UNLIMITED = {
+    "POSTROOM_SUBMISSION_MESSAGES_PER_HOUR": "0",
+    "POSTROOM_SUBMISSION_RECIPIENTS_PER_HOUR": "0",
+    "POSTROOM_SUBMISSION_STRANGERS_PER_DAY": "0",
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -144,7 +149,7 @@ def main() -> int:
         try:
             if arguments.peer:
                 return measure_peer(arguments, sink)
-            server.environment = {"POSTROOM_ROUTES": f"sink.test=127.0.0.1:{sink.port}"}
+            server.environment = {"POSTROOM_ROUTES": f"sink.test=127.0.0.1:{sink.port}", **UNLIMITED}
             server.start()
             server.import_users([SENDER], PASSWORD)
             assert server.process is not None

@@ -127,6 +127,10 @@ async def test_helo_when_ehlo_is_not_known() -> None:
         ({"end": DROP}, Result.DEFERRED, "4.4.2"),
         ({"end": HANG}, Result.DEFERRED, "4.4.2"),
         ({"end": b"\xff\xfe garbage\r\n"}, Result.DEFERRED, "4.4.2"),
+        ({"end": b"250-go on\r\n" * 1_000_000}, Result.DEFERRED, "4.4.2"),  # 10 MB of reply lines
+        ({"end": b"250-cut of"}, Result.DEFERRED, "4.4.2"),  # and nothing more
+        ({"end": b"250-one\r\n550 two\r\n"}, Result.DEFERRED, "4.4.2"),
+        ({"data": b"354 go on\r\n250 2.0.0 queued already\r\n"}, Result.DEFERRED, "4.4.2"),  # before it has come
         ({"recipients": {"b@remote.test": "421 4.3.2 closing"}}, Result.DEFERRED, "4.3.2"),
     ],
 )
@@ -154,6 +158,7 @@ async def test_replies_decide(changes: dict[str, Any], result: Result, status: s
         {"mail": DROP},
         {"rcpt": DROP},
         {"mail": b"250 ok\r\n" * 100_000},
+        {"rcpt": b"250 ok\r\n250 and one more\r\n"},  # out of step: 250 to DATA
     ],
 )
 async def test_trouble_before_a_decision_lets_the_next_host_be_tried(changes: dict[str, Any]) -> None:
