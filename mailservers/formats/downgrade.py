@@ -79,13 +79,12 @@ def _entity(raw: bytes, part: Part, host: _Host, *, is_root: bool = False) -> It
 
 
 def _with_encoding(header: bytes, encoding: bytes, is_root: bool) -> bytes:
-    fields = _ENCODING.sub(b"", header)
-    fields = _BLANK_LINE.sub(b"", fields)
+    """New fields come first: whatever else the header holds, a line that is no field cannot become its beginning."""
+    fields = _BLANK_LINE.sub(b"", _ENCODING.sub(b"", header))
     if fields and not fields.endswith(b"\n"):
         fields += b"\r\n"
-    if is_root and not _VERSION.search(fields):
-        fields += b"MIME-Version: 1.0\r\n"
-    return fields + b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+    version = b"MIME-Version: 1.0\r\n" if is_root and not _VERSION.search(fields) else b""
+    return b"Content-Transfer-Encoding: " + encoding + b"\r\n" + version + fields + b"\r\n"
 
 
 def _quoted_printable(body: bytes) -> bytes:

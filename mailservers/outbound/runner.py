@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from mailservers.outbound.attempt import Attempt, Means
+from mailservers.outbound.clock import SystemClock, bring_back
 from mailservers.outbound.destinations import Destinations
 from mailservers.outbound.dkim_rotation import keep_rotating
 from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
@@ -49,6 +50,7 @@ class QueueRunner:
         self._means = Means.make()
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
         self._numbers = itertools.count(1)
+        self._clock = SystemClock()
         self._presence: Presence | None = None
         self._loops: list[asyncio.Task[None]] = []
 
@@ -126,6 +128,8 @@ class QueueRunner:
     async def _fill(self) -> float:
         """Begin what there is room for, and claim more, until nothing is due; how long to sleep, in seconds."""
         self._begin_ready()
+        if self._clock.was_set_back() and (moved := await store.call(bring_back)):
+            log.warning("the system's clock was set back: %d recipients in the queue do not wait for it", moved)
         while (wanted := self._destinations.wanted()) > 0:
             await self._means.routes.refresh()
             jobs = await store.call(claim, self._token(), wanted, self._destinations.allowance())

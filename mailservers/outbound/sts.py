@@ -88,7 +88,7 @@ class StsPolicies:
 
     async def _current(self, domain: str, kept: Kept | None) -> StsPolicy | None:
         record_id = await self._record_id(domain)
-        is_fresh = kept is not None and timezone.now() < kept.fetched_at + LOOK_AGAIN
+        is_fresh = kept is not None and kept.fetched_at <= timezone.now() < kept.fetched_at + LOOK_AGAIN
         if kept is not None and (record_id in (None, kept.record_id)) and is_fresh:
             return kept.policy
         if record_id is None:

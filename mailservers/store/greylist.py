@@ -21,8 +21,8 @@ def seen_before(tx: Transaction, keys: Sequence[bytes], delay_s: float) -> bool:
         row = found.get(key)
         if row is None:
             row = GreylistEntry(key=key, first_seen=tx.now)
-        elif not row.has_passed and row.first_seen < earliest:
-            row.first_seen = tx.now  # too late: it begins anew
+        elif not row.has_passed and not earliest <= row.first_seen <= tx.now:
+            row.first_seen = tx.now  # too late, or the clock was set back: it begins anew
         row.last_seen = tx.now
         row.has_passed = row.has_passed or passes
         row.save()
