@@ -9,6 +9,7 @@ smallest finds of the last runs into the repository.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -39,7 +40,7 @@ def main() -> int:
     options, rest = parser.parse_known_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     if options.one:
-        return _fuzz(options.one, rest)
+        return _fuzz(options.one, [*options.names, *rest])
     names = options.names or list(_targets())
     if options.table:
         print(_table())
@@ -71,6 +72,7 @@ def _run(name: str, seconds: int, runs: int) -> int:
     arguments = [
         str(directory), f"-max_len={one.max_octets}", f"-max_total_time={seconds}", f"-runs={runs}",
         f"-timeout={UNIT_TIMEOUT_S}", f"-artifact_prefix={BUILD}/{name}-", "-print_final_stats=1", "-rss_limit_mb=2048",
+        "-len_control=20",
     ]  # fmt: skip
     arguments += [f"-dict={words}"] if one.words else []
     began = time.monotonic()
@@ -100,8 +102,13 @@ def _fuzz(name: str, arguments: list[str]) -> int:
         one = _targets()[name]
     from tests.fuzz.target import attempt
 
-    atheris.Setup([sys.argv[0], *arguments], lambda data: attempt(one, data))
-    atheris.Fuzz()
+    with contextlib.ExitStack() as stack:
+        if one.serves:
+            from tests.fuzz.session_targets import serving
+
+            stack.enter_context(serving())
+        atheris.Setup([sys.argv[0], *arguments], lambda data: attempt(one, data))
+        atheris.Fuzz()
     return 0
 
 

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from accounts.models import User
 from tests.fuzz.all_targets import TARGETS
 from tests.fuzz.corpus import seeds
 from tests.fuzz.target import Target, attempt
@@ -36,3 +37,11 @@ def test_repetition(one: Target) -> None:
     """The first seeds with a piece repeated: what takes quadratic time shows here."""
     for seed in one.seeds[:3]:
         attempt(one, seed, pump=True)
+
+
+@pytest.mark.parametrize("one", [one for one in TARGETS.values() if one.serves], ids=lambda one: one.name)
+def test_sessions(one: Target, anna: User) -> None:
+    choose = random.Random(one.name)
+    for seed in seeds(one):
+        for said in (seed, *(changed(seed, one.words, choose) for _ in range(CHANGES))):
+            attempt(one, said)

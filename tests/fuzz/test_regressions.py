@@ -23,6 +23,10 @@ QUADRATIC = {
 BROKEN = {
     "a line of dots and NULs before several CR": ("smtp_outgoing", b".\n\0.\r\r\r\r"),
     "a line of dots and NULs after a bare CR": ("smtp_outgoing", b"a: b\r\n\r\nx\r\0.\0\ry"),
+    "a field that is taken out before a line that is none": (
+        "message_forms",
+        b"Content-Transfer-Encoding: \n( !\xe4\n\n\n!s",
+    ),
     "a quote without an end, in a surrogate": ("message_forms", b'Subject: "\xc2\x80\r\nDate: x\r\n\r\n'),
 }
 
