@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -41,10 +43,23 @@ def injected(server: Instance, calls: str, what: str) -> Iterator[None]:
 
 
 def _let_it_die(pid: int, strace: subprocess.Popen[bytes]) -> None:
-    """strace sometimes holds on to a thread of the dead, and with it to the connections."""
-    while "State:\tZ" not in _status(pid) and strace.poll() is None:
+    """strace sometimes holds on to a thread of the dead, and with it to the connections: everybody who has one waits
+    for an answer until their time is up. So it goes as soon as the kill is under way, not when it is done."""
+    while not _is_dying(pid) and strace.poll() is None:
         time.sleep(0.05)
     strace.kill()
+
+
+def _is_dying(pid: int) -> bool:
+    """Killed: the process, or a thread that has yet to notice."""
+    if "State:\tZ" in _status(pid):
+        return True
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # gone meanwhile
+            pending = re.findall(r"(?:Sig|Shd)Pnd:\t([0-9a-f]+)", (task / "status").read_text())
+            if any(int(mask, 16) >> (signal.SIGKILL - 1) & 1 for mask in pending):
+                return True
+    return False
 
 
 def _status(pid: int) -> str:
