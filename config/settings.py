@@ -92,6 +92,7 @@ MAX_RECEIVED = env.int("POSTROOM_MAX_RECEIVED", default=50)  # Received fields: 
 FUTURE_RELEASE_MAX_S = env.int("POSTROOM_FUTURE_RELEASE_MAX", default=30 * 24 * 3600)  # RFC 4865: held at most
 UNDO_SEND_S = env.int("POSTROOM_UNDO_SEND", default=10)  # mail from the webmail can be taken back; users may choose
 SMTP_TIMEOUT_S = env.int("POSTROOM_SMTP_TIMEOUT", default=300)  # RFC 5321 4.5.3.2.7
+IMAP_SUBMIT_USER = env.str("POSTROOM_IMAP_SUBMIT_USER", default="")  # fetches "submit+" URLs (RFC 4467); "": nobody
 IMAP_LOGIN_TIMEOUT_S = env.int("POSTROOM_IMAP_LOGIN_TIMEOUT", default=60)
 IMAP_IDLE_TIMEOUT_S = env.int("POSTROOM_IMAP_IDLE_TIMEOUT", default=30 * 60)  # RFC 9051 5.4: at least 30 min
 POP3_TIMEOUT_S = env.int("POSTROOM_POP3_TIMEOUT", default=600)  # RFC 1939 3: at least 10 min

@@ -95,6 +95,17 @@ class AclEntry(models.Model):
         )
 
 
+class UrlKey(models.Model):
+    """A user's secret for URLs of messages in a mailbox (IMAP URLAUTH, `mailservers.store.url_keys`)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="url_keys")
+    key = models.BinaryField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "mailbox"), name="url_key_once"),)
+
+
 class Annotation(models.Model):
     """IMAP METADATA (`mailservers.store.annotations`): of a mailbox or the server, a user's or everybody's."""
 

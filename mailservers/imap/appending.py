@@ -149,14 +149,14 @@ async def _fetch(session: Session, url: bytes) -> Octets:
     try:
         wanted = parse_message_url(url, selected.name if selected else "")
         mailbox = wanted.mailbox or (selected.name if selected else "")
-        return await store.read(_read, session.user_id, mailbox, wanted)
+        return await store.read(read_url, session.user_id, mailbox, wanted)
     except (BadUrl, NoSuchMailbox, NotPermitted, NoSuchMessage, InvalidMailboxName) as error:
         text = url.decode("ascii", "replace").replace("]", "%5D")
         printable = "".join(c if " " <= c <= "~" else "?" for c in text)
         raise Refusal(f"BADURL {printable}", "The message or part does not exist") from error
 
 
-def _read(user_id: int, mailbox: str, wanted: MessageUrl) -> Octets:
+def read_url(user_id: int, mailbox: str, wanted: MessageUrl) -> Octets:
     """In a reader thread. Raises BadUrl, NoSuchMailbox, NotPermitted, NoSuchMessage."""
     access = find_access(user_id, mailbox)
     access.require("r")

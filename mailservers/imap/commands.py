@@ -44,6 +44,7 @@ from mailservers.imap import (
     searching,
     sharing,
     sorting,
+    urlauth,
 )
 from mailservers.imap.notifying import announce_all
 from mailservers.imap.replies import Disconnect, Refusal, Reply, refusal_for
@@ -115,6 +116,9 @@ _ROWS = (
     Row("GETQUOTA", "9208 4.1.1", State.SIGNED_IN, parse_getquota, quotas.getquota),
     Row("GETQUOTAROOT", "9208 4.1.2", State.SIGNED_IN, args.parse_mailbox, quotas.getquotaroot),
     Row("SETQUOTA", "9208 4.1.3", State.SIGNED_IN, parse_setquota, quotas.setquota),
+    Row("GENURLAUTH", "4467 7", State.SIGNED_IN, args.parse_genurlauth, urlauth.genurlauth),
+    Row("URLFETCH", "4467 7", State.SIGNED_IN, args.parse_urls, urlauth.urlfetch),
+    Row("RESETKEY", "4467 7", State.SIGNED_IN, args.parse_resetkey, urlauth.resetkey),
     Row("CHECK", "3501 6.4.1", State.SELECTED, args.parse_nothing, access.noop),
     Row("CLOSE", "9051 6.4.1", State.SELECTED, args.parse_nothing, mailboxes.close),
     Row("UNSELECT", "9051 6.4.2", State.SELECTED, args.parse_nothing, mailboxes.unselect),

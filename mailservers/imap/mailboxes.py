@@ -13,7 +13,7 @@ from mailservers.imap.object_ids import mailbox_object_id
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.resync import resynchronise
 from mailservers.imap.selected import Selected
-from mailservers.imap.session import Session
+from mailservers.imap.session import URL_MECHANISMS, Session
 from mailservers.imap.sharing import reach
 from mailservers.models import OUTBOX_USE
 from mailservers.outbound.holding import take_out
@@ -100,6 +100,7 @@ def _describe(session: Session, selected: Selected, opened: _Opened) -> None:
     session.untagged(b"OK [UIDNEXT %d] Predicted next UID" % selected.uid_next)
     session.untagged(b"OK [HIGHESTMODSEQ %d] Highest" % selected.seen_modseq)
     session.untagged(b"OK [MAILBOXID (%b)] Identifier" % mailbox_object_id(row.id))
+    session.untagged(URL_MECHANISMS)
     if session.rev2:
         children = "\\HasChildren" if opened.has_children else "\\HasNoChildren"
         attributes = [children, row.special_use] if row.special_use else [children]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 10.0
+URL_MECHANISMS = b"OK [URLMECH INTERNAL] Mechanisms of URLAUTH"  # RFC 4467, BASE.7.1
 FLUSH_LINES = 500  # responses collected before they are sent
 
 
@@ -288,6 +289,8 @@ class Session:
 
     def _hear(self, change: Change) -> None:
         selected = self.selected
+        if change.modseq == 0 and change.owner_id == self.user_id and selected is not None:
+            self.untagged(URL_MECHANISMS)
         if selected is not None and change.modseq > selected.hinted:
             selected.hinted = change.modseq
             if change.modseq > selected.seen_modseq:

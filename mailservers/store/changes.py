@@ -122,7 +122,7 @@ class ChangeHub:
 
     def publish(self, tx: Transaction) -> None:
         """Announce what a committed batch did. Called from the store thread."""
-        changes = [*tx.changes.values(), *(Change(owner, 0, 0) for owner in tx.folders)]
+        changes = [*tx.changes.values(), *(Change(owner, 0, 0) for owner in tx.folders), *tx.keys]
         if not changes and not tx.events:
             return
         layer = get_channel_layer()

@@ -13,7 +13,7 @@ EVERYBODY = 0  # no user has this id
 @dataclass(frozen=True, slots=True)
 class Change:
     """A hint: the mailbox has reached `modseq`. `mailbox_id` 0: the owner's list of mailboxes changed. `owner_id`
-    EVERYBODY: who may do what with whose mailboxes changed."""
+    EVERYBODY: who may do what with whose mailboxes changed. `modseq` 0: that user's key for URLs of the mailbox."""
 
     owner_id: int
     mailbox_id: int
@@ -44,6 +44,7 @@ class Transaction:
     now: datetime
     changes: dict[int, Change] = field(default_factory=dict)
     folders: set[int] = field(default_factory=set)
+    keys: set[Change] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
 
@@ -56,6 +57,10 @@ class Transaction:
     def access_changed(self) -> None:
         """What somebody may do with another's mailboxes."""
         self.folders.add(EVERYBODY)
+
+    def key_changed(self, user_id: int, mailbox_id: int) -> None:
+        """A user's key for URLs of messages in a mailbox (RFC 4467)."""
+        self.keys.add(Change(user_id, mailbox_id, 0))
 
     def mark(self) -> tuple[int, int]:
         return len(self.events), len(self.after_commit)

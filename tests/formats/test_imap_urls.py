@@ -1,11 +1,13 @@
 """URLs of messages (RFC 5092), as CATENATE takes them."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailservers.formats.imap.fetch import parse_section
-from mailservers.formats.imap.urls import BadUrl, MessageUrl, parse_message_url
+from mailservers.formats.imap.urls import BadUrl, MessageUrl, parse_authorized_url, parse_message_url
 
 
 @pytest.mark.parametrize(
@@ -52,14 +54,27 @@ def test_what_is_no_url_of_a_message(url):
 
 @given(
     st.lists(
-        st.sampled_from([b"/", b";UID=", b"1", b"Drafts", b";SECTION=", b"HEADER", b";UIDVALIDITY=", b"%41", b".2"]),
+        st.sampled_from(
+            [
+                b"/",
+                b";UID=",
+                b"1",
+                b"Drafts",
+                b";SECTION=",
+                b"HEADER",
+                b";UIDVALIDITY=",
+                b"%41",
+                b".2",
+                b"imap://u@h/",
+                b";URLAUTH=user+",
+                b":internal:",
+            ]
+        ),
         max_size=9,
     ).map(b"".join)
     | st.binary(max_size=20)
 )
 def test_only_the_documented_error_escapes(url):
-    try:
-        result = parse_message_url(url, "a/b")
-    except BadUrl:
-        return
-    assert result.uid
+    for parse in (lambda text: parse_message_url(text, "a/b"), lambda text: parse_authorized_url(text).message):
+        with suppress(BadUrl):
+            assert parse(url).uid

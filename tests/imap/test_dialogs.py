@@ -147,6 +147,7 @@ async def test_select_and_its_end(client):
         S: * OK [UIDNEXT 3] Predicted next UID
         S: * OK [HIGHESTMODSEQ 3] Highest
         S: * OK [MAILBOXID (F...)] Identifier
+        S: * OK [URLMECH INTERNAL] ...
         S: a OK [READ-WRITE] SELECT completed
         C: b EXAMINE INBOX
         S: * OK [CLOSED] Previous mailbox is now closed
@@ -159,6 +160,7 @@ async def test_select_and_its_end(client):
         S: * OK [UIDNEXT 3] Predicted next UID
         S: * OK [HIGHESTMODSEQ 3] Highest
         S: * OK [MAILBOXID (F...)] Identifier
+        S: * OK [URLMECH INTERNAL] ...
         S: b OK [READ-ONLY] EXAMINE completed
         C: c STORE 1 +FLAGS (\Deleted)
         S: c NO [CANNOT] The mailbox is open read-only
@@ -477,6 +479,7 @@ async def test_copy_move_expunge(client):
         S: * OK [UIDNEXT 6] ...
         S: * OK [HIGHESTMODSEQ ...
         S: * OK [MAILBOXID ...
+        S: * OK [URLMECH INTERNAL] ...
         S: g OK [READ-WRITE] SELECT completed
         C: h STORE 1:4 +FLAGS.SILENT (\Deleted)
         S: h OK STORE completed
@@ -536,6 +539,7 @@ async def test_enable(client):
         S: * OK [UIDNEXT 1] ...
         S: * OK [HIGHESTMODSEQ 1] Highest
         S: * OK [MAILBOXID (F...)] Identifier
+        S: * OK [URLMECH INTERNAL] ...
         S: * LIST (\\HasNoChildren) "/" INBOX
         S: f OK [READ-WRITE] SELECT completed
         C: g SEARCH ALL

@@ -33,6 +33,41 @@ def parse_tags(lexer: Lexer) -> tuple[bytes, ...]:
     return tuple(tags)
 
 
+def parse_urls(lexer: Lexer) -> tuple[bytes, ...]:
+    """URLFETCH: 1*(SP url-full) (RFC 4467 section 9)"""
+    urls: list[bytes] = []
+    while not urls or not lexer.at_end:
+        lexer.sp()
+        urls.append(lexer.astring("a URL"))
+    lexer.end()
+    return tuple(urls)
+
+
+def parse_genurlauth(lexer: Lexer) -> tuple[tuple[bytes, str], ...]:
+    """GENURLAUTH: 1*(SP url-rump SP mechanism)"""
+    pairs: list[tuple[bytes, str]] = []
+    while not pairs or not lexer.at_end:
+        lexer.sp()
+        url = lexer.astring("a URL")
+        lexer.sp()
+        pairs.append((url, lexer.label("a mechanism")))
+    lexer.end()
+    return tuple(pairs)
+
+
+def parse_resetkey(lexer: Lexer) -> tuple[str, tuple[str, ...]]:
+    """RESETKEY: [SP mailbox *(SP mechanism)]; "" without a mailbox"""
+    mailbox, mechanisms = "", []
+    if not lexer.at_end:
+        lexer.sp()
+        mailbox = lexer.mailbox()
+        while not lexer.at_end:
+            lexer.sp()
+            mechanisms.append(lexer.label("a mechanism"))
+    lexer.end()
+    return mailbox, tuple(mechanisms)
+
+
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
     """Octets, as sent: the authentication door decides on their encoding."""
