@@ -94,6 +94,7 @@ UNDO_SEND_S = env.int("POSTROOM_UNDO_SEND", default=10)  # mail from the webmail
 SMTP_TIMEOUT_S = env.int("POSTROOM_SMTP_TIMEOUT", default=300)  # RFC 5321 4.5.3.2.7
 IMAP_SUBMIT_USER = env.str("POSTROOM_IMAP_SUBMIT_USER", default="")  # fetches "submit+" URLs (RFC 4467); "": nobody
 IMAP_LOGIN_TIMEOUT_S = env.int("POSTROOM_IMAP_LOGIN_TIMEOUT", default=60)
+IMAP_WRITE_TIMEOUT_S = env.int("POSTROOM_IMAP_WRITE_TIMEOUT", default=300)  # for a client that reads nothing
 IMAP_IDLE_TIMEOUT_S = env.int("POSTROOM_IMAP_IDLE_TIMEOUT", default=30 * 60)  # RFC 9051 5.4: at least 30 min
 POP3_TIMEOUT_S = env.int("POSTROOM_POP3_TIMEOUT", default=600)  # RFC 1939 3: at least 10 min
 POP3_LOGIN_DELAY_S = env.int("POSTROOM_POP3_LOGIN_DELAY", default=0)  # between sessions of a user (RFC 2449 6.5)

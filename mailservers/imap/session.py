@@ -145,11 +145,15 @@ class Session:
             self._out = []
 
     async def flush(self) -> None:
-        """Send, and wait until the client has read enough. Raises ConnectionResetError when it has gone."""
+        """Send, and wait until the client has read enough. Raises ConnectionResetError when it has gone, or reads
+        nothing for IMAP_WRITE_TIMEOUT_S."""
         self.send()
+        if self.identity is None:
+            await self.sink.drain()
+            return
+        self.sink.expect_within(settings.IMAP_WRITE_TIMEOUT_S)
         await self.sink.drain()
-        if self.identity is not None:
-            self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
+        self.sink.expect_within(settings.IMAP_IDLE_TIMEOUT_S)
 
     async def flush_some(self) -> None:
         """Send what has piled up."""

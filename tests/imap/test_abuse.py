@@ -1,10 +1,17 @@
 """Hostile and broken clients: limits, half-closed connections, nonsense in every state."""
 
+import asyncio
 import logging
 import random
 import re
 
 import pytest
+
+from accounts.auth.door import Identity
+from mailservers.imap.server import ImapConnection
+from mailservers.serving.listener import Service
+from mailservers.store.changes import hub
+from tests.dialog import listening
 
 pytestmark = pytest.mark.asyncio
 
@@ -133,3 +140,31 @@ async def test_login_lets_no_octets_of_a_password_into_the_log(connect, anna, ca
         await client.command('LOGIN anna@harbour.test "s3cret-pass"')
         await client.command("AUTHENTICATE PLAIN AGFubmEAczNjcmV0LXBhc3M=")
     assert "s3cret-pass" not in caplog.text
+
+
+@pytest.mark.slow
+async def test_a_client_that_does_not_read_is_cut_off(mail, hub_attached, anna, settings):
+    """What it has asked for is not kept in memory, and the connection not for the half hour of an idle client."""
+    settings.WRITE_BUFFER_LIMIT = 64 * 1024
+    settings.IMAP_WRITE_TIMEOUT_S = 1
+    gone = asyncio.Event()
+
+    class Watched(ImapConnection):
+        def __init__(self, context, *, implicit_tls: bool) -> None:
+            super().__init__(context, implicit_tls=implicit_tls)
+            self.dialogue.session.enter(Identity(anna.pk, anna.login, anna.name, False))
+
+        def closed(self) -> None:
+            super().closed()
+            gone.set()
+
+    async with listening(Service("imap", Watched)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        big = b"Subject: x\r\n\r\n" + b"x" * 76 * 1000 * 100
+        writer.write(b"a APPEND INBOX {%d+}\r\n%b\r\n" % (len(big), big))
+        while not (await reader.readline()).startswith(b"a OK"):
+            pass
+        writer.write(b"b SELECT INBOX\r\n" + b"c FETCH 1 BODY.PEEK[]\r\n" * 10)
+        await asyncio.wait_for(gone.wait(), 30)
+        assert not hub._mailboxes
+        writer.close()
