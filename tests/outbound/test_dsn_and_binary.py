@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from mailservers.formats.esmtp import DsnRequest
-from mailservers.models import DeliveryEvent, MailboxMessage, QueuedMessage, QueuedRecipient, RecipientState
+from mailservers.models import DeliveryEvent, MailboxMessage, QueuedRecipient, RecipientState
 from mailservers.outbound import client
 from mailservers.outbound.acts import retry_now
 from mailservers.outbound.client import OutgoingEnvelope, open_session
@@ -37,8 +37,10 @@ REQUIRED = TlsNeed(Level.VERIFIED, "REQUIRETLS", promise=True)
 BOB = "bob@remote.test"
 
 
-async def put(recipients: tuple[str, ...] = (BOB,), raw: bytes = MESSAGE, **fields: Any) -> None:
-    expires_at = timezone.now() + timedelta(days=5)
+async def put(
+    recipients: tuple[str, ...] = (BOB,), raw: bytes = MESSAGE, lifetime: timedelta = timedelta(days=5), **fields: Any
+) -> None:
+    expires_at = timezone.now() + lifetime
     entry = QueueEntry(new_trace_id(), "anna@harbour.test", recipients, expires_at, **fields)
     await store.call(deliver, Delivery(prepare(raw), (), entry))
 
@@ -218,8 +220,8 @@ async def test_a_full_mailbox_keeps_nobody_else_waiting(anna: User, ben: User, m
 async def test_a_mailbox_that_stays_full_is_told_the_sender(anna: User, ben: User) -> None:
     await asyncio.to_thread(give_room, ben, 10)
     async with running():
-        await put(("ben@harbour.test",), not_before=timezone.now() - timedelta(days=9))
-        await QueuedMessage.objects.aupdate(expires_at=timezone.now())
+        # Its time is up when it is taken: the runner may have tried before another statement has said so.
+        await put(("ben@harbour.test",), not_before=timezone.now() - timedelta(days=9), lifetime=timedelta())
         await until(queue_is_empty)
     (bounce,) = await store.read(notices, anna)
     assert "ben@harbour.test" in bounce["Subject"] and "the mailbox is full" in bounce.as_string()
