@@ -111,7 +111,10 @@ class Instance:
 
     def imap(self, login: str, password: str) -> imaplib.IMAP4:
         client = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=60)
-        client.login(login, password)
+        if login.isascii():
+            client.login(login, password)
+        else:  # LOGIN in imaplib is ASCII
+            client.authenticate("PLAIN", lambda _: f"\0{login}\0{password}".encode())
         return client
 
     def wait_for(self, login: str, password: str, criteria: str, mailbox: str = "INBOX") -> bytes:

@@ -189,15 +189,31 @@ def _orcpt(value: str | None) -> str:
     if not semicolon or not address or not _ADDRESS_TYPE.fullmatch(kind) or len(value or "") > MAX_ORCPT:
         raise SmtpSyntaxError("ORCPT is an address type, a semicolon and an address in xtext")
     if kind.lower() != "utf-8":  # RFC 6533 3: that type has an encoding of its own, and may be plain UTF-8
-        decode_xtext(address)
+        _decode_address(address)
     return value or ""
+
+
+def _decode_address(text: str) -> str:
+    """xtext that may stand for UTF-8: Postfix writes an internationalized address so, with the type rfc822."""
+    if not _XTEXT.fullmatch(text):
+        raise SmtpSyntaxError("Malformed xtext")
+    octets = _HEXCHAR.sub(lambda match: chr(int(match[1], 16)), text).encode("latin-1")
+    try:
+        decoded = octets.decode()
+    except UnicodeDecodeError:
+        raise SmtpSyntaxError("ORCPT is not valid UTF-8") from None
+    if not decoded.isprintable():
+        raise SmtpSyntaxError("ORCPT may hold printable characters only")
+    return decoded
 
 
 def original_recipient(orcpt: str) -> str:
     """An ORCPT value as it stands in an Original-Recipient field (RFC 3464 2.3.1, RFC 6533 4): `type; address`."""
     kind, _, address = orcpt.partition(";")
-    is_utf8 = kind.lower() == "utf-8"
-    return f"{kind};{_EMBEDDED.sub(_embedded_character, address) if is_utf8 else decode_xtext(address)}"
+    if kind.lower() == "utf-8":
+        return f"{kind};{_EMBEDDED.sub(_embedded_character, address)}"
+    decoded = _decode_address(address)
+    return f"{kind if decoded.isascii() else 'utf-8'};{decoded}"
 
 
 def _embedded_character(match: re.Match[str]) -> str:

@@ -115,3 +115,11 @@ def test_any_binary_body_survives(body: bytes) -> None:
     part = scan(out)
     assert decode_body(out, part) == body
     assert b"MIME-Version: 1.0\r\n" in out and out.isascii()
+
+
+def test_utf8_in_an_rfc822_orcpt_as_postfix_writes_it() -> None:
+    orcpt = dsn_request({"ORCPT": "rfc822;j+C3+BCrgen@room.test"}).orcpt
+    assert original_recipient(orcpt) == "utf-8;jürgen@room.test"
+    for value in ("rfc822;a+C3b", "rfc822;a+0Ab", "rfc822;a+C2+85b"):  # no UTF-8, a line feed, a control character
+        with pytest.raises(SmtpSyntaxError):
+            dsn_request({"ORCPT": value})

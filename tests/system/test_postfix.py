@@ -47,12 +47,16 @@ mydestination =
 alias_maps =
 alias_database =
 virtual_mailbox_domains = fix.test
-virtual_mailbox_maps = inline:{{ {{ dora@fix.test = dora/ }} }}
+virtual_mailbox_maps = inline:{{ {{ dora@fix.test = dora/ }}, {{ dörte@fix.test = dora/ }} }}
 virtual_mailbox_base = {dir}/mail
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{uid}
 transport_maps = inline:{{ {{ room.test = smtp:[127.0.0.1]:{room} }} }}
 smtp_tls_security_level = {tls}
+smtp_tls_secure_cert_match = mx.room.test
+smtp_tls_CAfile = {authority}
+smtp_tls_loglevel = 1
+smtputf8_enable = yes
 smtpd_tls_security_level = {server_tls}
 smtpd_tls_chain_files = {dir}/both.pem
 smtpd_tls_received_header = yes
@@ -88,7 +92,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def start_postfix(directory: Path, port: int, room_port: int, *, tls: bool) -> None:
+def start_postfix(directory: Path, port: int, room: Instance, *, tls: bool) -> None:
     for name, mode, owner in (("etc", 0o755, 0), ("spool", 0o755, 0), ("data", 0o700, -1), ("mail", 0o700, MAIL_UID)):
         path = directory / name
         path.mkdir(mode=mode, parents=True)
@@ -105,8 +109,9 @@ def start_postfix(directory: Path, port: int, room_port: int, *, tls: bool) -> N
         MAIN.format(
             dir=directory,
             uid=MAIL_UID,
-            room=room_port,
-            tls="encrypt" if tls else "none",
+            room=room.ports["smtp"],
+            authority=room.directory / "data" / "tls" / "self-signed.pem" if tls else "",
+            tls="secure" if tls else "none",
             server_tls="may" if tls else "none",
         )
     )
@@ -138,8 +143,8 @@ def peers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     environment = {"POSTROOM_HOSTNAME": "mx.room.test", "POSTROOM_ROUTES": f"fix.test=127.0.0.1:{port}"}
     try:
         with instance(environment=environment) as room:
-            room.import_users(["anna@room.test"], PASSWORD)
-            start_postfix(directory, port, room.ports["smtp"], tls=tls)
+            room.import_users(["anna@room.test", "jürgen@room.test"], PASSWORD)
+            start_postfix(directory, port, room, tls=tls)
             try:
                 yield Peers(room, directory, port, tls)
             finally:
@@ -168,6 +173,10 @@ def test_postfix_sends_to_us_and_our_success_notice_goes_back(peers: Peers) -> N
     raw = peers.room.wait_for("anna@room.test", PASSWORD, 'SUBJECT "from postfix"')
     assert b"from mx.fix.test" in raw and (b"using TLSv1" in raw) is peers.tls
     assert raw.endswith(b"\r\n\r\n.a dot\r\nand words\r\n")
+    log = (peers.directory / "maillog").read_text()
+    assert (
+        "Verified TLS connection established to 127.0.0.1" in log
+    ) is peers.tls  # Postfix has checked our certificate
     report = peers.maildir("Action: delivered")
     status = report.get_payload(1)
     whole, one = status.get_payload()  # type: ignore[union-attr]
@@ -261,3 +270,21 @@ def test_our_chunks_and_theirs(peers: Peers) -> None:
             client.send(line)
             assert client.getreply()[0] < 400
     assert peers.room.wait_for("anna@room.test", PASSWORD, "SUBJECT chunks").endswith(b"\r\n\r\none\r\n")
+
+
+def test_addresses_beyond_ascii_both_ways(peers: Peers) -> None:
+    """SMTPUTF8 (RFC 6531)."""
+    with smtplib.SMTP("127.0.0.1", peers.port, timeout=60) as client:
+        client.ehlo("client.fix.test")
+        text = letter("über Postfix", "dörte@fix.test", "jürgen@room.test").encode()
+        client.sendmail("dörte@fix.test", ["jürgen@room.test"], text, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+    raw = peers.room.wait_for("jürgen@room.test", PASSWORD, "SUBJECT Postfix")
+    assert "with UTF8SMTP" in raw.decode() and "Subject: über Postfix" in raw.decode()
+    content = letter("grüße", "anna@room.test", "dörte@fix.test").encode()
+    submit(
+        peers,
+        b"MAIL FROM:<anna@room.test> BODY=8BITMIME SMTPUTF8\r\n",
+        "RCPT TO:<dörte@fix.test>\r\n".encode(),
+        b"BDAT %d LAST\r\n%b" % (len(content), content),
+    )
+    assert peers.maildir("Subject: grüße").get_content().splitlines() == [".a dot", "and words"]
