@@ -4,7 +4,8 @@
     def mailbox(request: MailRequest, mailbox_id: int) -> HttpResponse: ...
 
 The decorator asks for sign-in, forbids caching, draws dates in the browser's time zone (cookie `tz`, set by
-page.mjs), and turns the store's refusals into answers: 404 for what is not there or not theirs, 503 when busy.
+page.mjs), and turns the store's refusals into answers: 404 for what is not there or not theirs, 403 for what the rights
+on a shared mailbox do not allow, 503 when busy.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts.auth.door import Identity
 from accounts.models import User
-from mailservers.store.errors import NoSuchMailbox, StoreError
+from mailservers.store.errors import NoSuchMailbox, NotPermitted, StoreError
 
 
 class MailRequest(HttpRequest):
@@ -48,7 +49,7 @@ def mail_view(view: View) -> View:
             except NoSuchMailbox as error:
                 raise Http404 from error
             except StoreError as error:
-                status = 503 if error.temporary else 400
+                status = 503 if error.temporary else 403 if isinstance(error, NotPermitted) else 400
                 return render(request, "webmail/refused.html", {"reason": str(error)}, status=status)
 
     return never_cache(login_required(guarded))

@@ -2,6 +2,7 @@
 
 Messages are hints, as the store's are: `{"mailbox": id, "modseq": n}`, mailbox 0 when the folders themselves changed.
 The browser asks for the changes itself (`listing.views.changes`); a lost hint costs the delay until its next poll.
+Mailboxes that others share and the user may read are watched, too, from the moment the rights are given.
 
 A page that shows what became of a sent message says `{"track": Message-ID}` ("" to end it), and is told
 `{"track": Message-ID}` when something has happened to it, and `{"trying": address, "trace": id, "host": …,
@@ -16,11 +17,12 @@ from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from mailservers.store.access import shared_with
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.events import Step
 from mailservers.store.sent_traces import traces_of
-from mailservers.store.transaction import Change, Event
+from mailservers.store.transaction import EVERYBODY, Change, Event
 
 COALESCE_S = 0.1
 UNAUTHENTICATED = 4401  # close code
@@ -39,6 +41,11 @@ def _tracked_id(text: str) -> str | None:
 
 def _trying(event: Event) -> dict[str, str]:
     return {"trying": event.recipient, "trace": event.trace_id, "host": event.peer, "tls": event.detail}
+
+
+def _shared_mailboxes(user_id: int) -> dict[int, int]:
+    """Those that the user may read, and their owners."""
+    return {access.row.id: access.row.owner_id for access in shared_with(user_id) if "r" in access.rights}
 
 
 class MailConsumer(AsyncWebsocketConsumer):
@@ -61,12 +68,19 @@ class MailConsumer(AsyncWebsocketConsumer):
         self.sending: asyncio.Task[None] | None = None
         hub.attach()
         hub.watch_owner(user.pk, self.note)
+        hub.watch_owner(EVERYBODY, self.note_access)
+        self.shared: dict[int, int] = {}  # mailbox -> owner
+        await self.watch_shared()
         hub.watch_events(self.note_event)
 
     async def disconnect(self, code: int) -> None:
         if self.owner_id is None:
             return
         hub.unwatch_owner(self.owner_id, self.note)
+        hub.unwatch_owner(EVERYBODY, self.note_access)
+        self.owner_id = None
+        for mailbox_id, owner in self.shared.items():
+            hub.unwatch_mailbox(owner, mailbox_id, self.note)
         hub.unwatch_events(self.note_event)
         if self.timer is not None:
             self.timer.cancel()
@@ -93,6 +107,28 @@ class MailConsumer(AsyncWebsocketConsumer):
             return
         self.is_track_due = True
         self.wake()
+
+    def note_access(self, _change: Change) -> None:
+        """Called by the hub: somebody was given a right, or lost it."""
+        self.watching = asyncio.get_running_loop().create_task(self._access_changed())
+
+    async def _access_changed(self) -> None:
+        await self.watch_shared()
+        if self.owner_id is not None:
+            self.note(Change(self.owner_id, 0, 0))
+
+    async def watch_shared(self) -> None:
+        """Watch what others share with the user now, and nothing else of theirs."""
+        if self.owner_id is None:
+            return
+        found = await store.read(_shared_mailboxes, self.owner_id)
+        if self.owner_id is None:
+            return  # the tab has gone meanwhile
+        for mailbox_id in self.shared.keys() - found.keys():
+            hub.unwatch_mailbox(self.shared.pop(mailbox_id), mailbox_id, self.note)
+        for mailbox_id in found.keys() - self.shared.keys():
+            self.shared[mailbox_id] = found[mailbox_id]
+            hub.watch_mailbox(found[mailbox_id], mailbox_id, self.note)
 
     def note(self, change: Change) -> None:
         """Called by the hub: what comes within COALESCE_S goes out as one message a mailbox."""

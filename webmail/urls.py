@@ -4,6 +4,7 @@ from django.urls import path
 
 from webmail.compose import views as compose
 from webmail.deleted import views as deleted
+from webmail.folders import sharing
 from webmail.folders import views as folders
 from webmail.listing import views as listing
 from webmail.marking import views as marking
@@ -21,6 +22,7 @@ urlpatterns = [
     path("mail/folders/", folders.manage, name="folders"),
     path("mail/folders/list/", folders.sidebar, name="folder-list"),
     path("mail/folders/<int:mailbox_id>/rename/", folders.rename, name="folder-rename"),
+    path("mail/folders/<int:mailbox_id>/sharing/", sharing.sharing, name="folder-sharing"),
     path("mail/folders/<int:mailbox_id>/delete/", folders.delete, name="folder-delete"),
     path("mail/compose/", compose.new, name="compose"),
     path("mail/compose/reply/<int:mailbox_id>/<int:uid>/", compose.reply, name="reply"),

@@ -26,8 +26,8 @@ from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.messages import chosen_uids, highest_modseq, require_writable, split_flags
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.session import Session
-from mailservers.imap.sharing import may_change, permitted
-from mailservers.store.access import Access, find_access
+from mailservers.imap.sharing import permitted
+from mailservers.store.access import Access, find_access, may_change
 from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.errors import InvalidMailboxName, NoSuchMailbox, NoSuchMessage, NotPermitted

@@ -12,9 +12,9 @@ from mailservers.imap.mailboxes import target_mailbox
 from mailservers.imap.replies import Refusal, Reply
 from mailservers.imap.selected import SYSTEM_FLAG_BITS
 from mailservers.imap.session import Session
-from mailservers.imap.sharing import may_change, require_selected
+from mailservers.imap.sharing import require_selected
 from mailservers.outbound.holding import take_out
-from mailservers.store.access import Access
+from mailservers.store.access import Access, may_change
 from mailservers.store.copying import Copied, Target, copy, move
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, FlagsStored, store_flags

@@ -1,4 +1,4 @@
-"""The ACL commands (RFC 4314 section 3), and which flags a user's rights cover (section 4)."""
+"""The ACL commands (RFC 4314 section 3)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from mailservers.formats.imap.writer import astring, flag_list
 from mailservers.formats.imap.writer import mailbox as mailbox_text
 from mailservers.imap.replies import Disconnect, Refusal
 from mailservers.imap.session import Session
-from mailservers.models import Flag
 from mailservers.store.access import REVEALING, Access, access_by_id, delete_entry, entries_of, find_access, set_entry
 from mailservers.store.engine import store
-from mailservers.store.flags import EVERY_FLAG, MayChange
+from mailservers.store.flags import MayChange
 
 
 async def reach(session: Session, name: str, rights: str) -> Access:
@@ -20,15 +19,6 @@ async def reach(session: Session, name: str, rights: str) -> Access:
     access = await store.read(find_access, session.user_id, name)
     access.require(rights)
     return access
-
-
-def may_change(rights: frozenset[str]) -> MayChange:
-    """Section 4: "s" is for \\Seen, "t" for \\Deleted, "w" for all others."""
-    bits = Flag.SEEN.value if "s" in rights else 0
-    bits |= Flag.DELETED.value if "t" in rights else 0
-    if "w" in rights:
-        bits |= EVERY_FLAG & ~(Flag.SEEN.value | Flag.DELETED.value)
-    return MayChange(bits, "w" in rights)
 
 
 def permitted(may: MayChange, bits: int, keywords: Sequence[str]) -> tuple[int, tuple[str, ...]]:

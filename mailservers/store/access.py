@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from accounts.models import Address, User
-from mailservers.models import OUTBOX_USE, AclEntry, Mailbox, Subscription
+from mailservers.models import OUTBOX_USE, AclEntry, Flag, Mailbox, Subscription
 from mailservers.store.errors import InvalidMailboxName, MailboxProtected, NoSuchMailbox, NotPermitted
+from mailservers.store.flags import EVERY_FLAG, MayChange
 from mailservers.store.mailboxes import SEPARATOR, normal_name
-from mailservers.store.queries import MailboxRow, find_mailbox, list_mailboxes, mailbox_columns
+from mailservers.store.queries import MailboxRow, find_mailbox, list_mailboxes, mailbox_by_id, mailbox_columns
 from mailservers.store.transaction import Transaction
 
 RIGHTS = "lrswipkxtea"  # in the order in which they are written
@@ -51,6 +52,15 @@ class Access:
 def may_annotate(access: Access) -> bool:
     """RFC 5464 section 3.3: "l" and any of "rswip"."""
     return "l" in access.rights and bool(access.rights & set("rswip"))
+
+
+def may_change(rights: frozenset[str]) -> MayChange:
+    """RFC 4314 section 4: "s" is for \\Seen, "t" for \\Deleted, "w" for all others."""
+    bits = Flag.SEEN.value if "s" in rights else 0
+    bits |= Flag.DELETED.value if "t" in rights else 0
+    if "w" in rights:
+        bits |= EVERY_FLAG & ~(Flag.SEEN.value | Flag.DELETED.value)
+    return MayChange(bits, "w" in rights)
 
 
 def identifiers_of(user_id: int) -> frozenset[str]:
@@ -108,6 +118,26 @@ def access_by_id(user_id: int, mailbox_id: int) -> Access | None:
         with suppress(NoSuchMailbox, InvalidMailboxName):
             return find_access(user_id, row.name if row.owner_id == user_id else f"{SHARED}/{login}/{row.name}")
     return None
+
+
+def reach(user_id: int, mailbox_id: int, wanted: str = "") -> Access:
+    """A mailbox by its id, with these rights at least; one query for the user's own.
+
+    Raises `NoSuchMailbox`, `NotPermitted`."""
+    try:
+        access = _owned(mailbox_by_id(user_id, mailbox_id))
+    except NoSuchMailbox:
+        shared = access_by_id(user_id, mailbox_id)
+        if shared is None:
+            raise
+        access = shared
+    access.require(wanted)
+    return access
+
+
+def readable_by(user_id: int) -> set[int]:
+    """The mailboxes, own and shared, whose messages the user may read."""
+    return {access.row.id for access in all_access(user_id) if "r" in access.rights}
 
 
 def shared_with(user_id: int) -> list[Access]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from mailservers.models import Flag, MailboxMessage, Message
+from mailservers.store.access import access_by_id
 from mailservers.store.removing import CHUNK
 
 PAGE = 50  # rows
@@ -172,10 +173,14 @@ _OPEN_COLUMNS = (
 )
 
 
-def open_message(owner_id: int, mailbox_id: int, uid: int) -> OpenMessage | None:
-    """A message of this owner; None when it is not (or no longer) there."""
-    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, mailbox__owner_id=owner_id, uid=uid)
-    found = places.values_list(*_ROW_COLUMNS, *_OPEN_COLUMNS).first()
+def open_message(user_id: int, mailbox_id: int, uid: int) -> OpenMessage | None:
+    """A message of the user's own or in a mailbox that they may read; None when it is not (or no longer) there."""
+    places = MailboxMessage.objects.filter(mailbox_id=mailbox_id, uid=uid)
+    rows = places.values_list(*_ROW_COLUMNS, *_OPEN_COLUMNS)
+    found = rows.filter(mailbox__owner_id=user_id).first()
+    if found is None:
+        access = access_by_id(user_id, mailbox_id)
+        found = rows.first() if access is not None and "r" in access.rights else None
     if found is None:
         return None
     row, rest = found[: len(_ROW_COLUMNS)], found[len(_ROW_COLUMNS) :]

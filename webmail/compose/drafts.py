@@ -15,6 +15,7 @@ from mailservers.formats.headers import MAX_HEADER_OCTETS, first_field
 from mailservers.formats.mime import decode_body, load_parts
 from mailservers.formats.octets import Octets
 from mailservers.models import Flag
+from mailservers.store.access import access_by_id, may_change
 from mailservers.store.content import NewMessage, prepare
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
@@ -75,7 +76,12 @@ def after_sending(tx: Transaction, owner_id: int, letter: Letter, answered: Sequ
     is_reply = letter.origin is not None and letter.origin.kind == "reply"
     for mailbox_id, uid in answered:
         flags, keywords = (Flag.ANSWERED.value, ()) if is_reply else (0, ("$Forwarded",))
-        store_flags(tx, owner_id, mailbox_id, [uid], FlagChange.ADD, flags, keywords)
+        found = access_by_id(owner_id, mailbox_id)
+        if (
+            found is not None
+        ):  # another's mailbox may have been closed to the sender meanwhile: the mail goes all the same
+            may = may_change(found.rights)
+            store_flags(tx, found.row.owner_id, mailbox_id, [uid], FlagChange.ADD, flags, keywords, may=may)
 
 
 # ---------------------------------------------------------------- letters to messages and back

@@ -1,4 +1,5 @@
-"""A user's mailboxes as the sidebar shows them: special ones first, then the others by name, nested by "/"."""
+"""A user's mailboxes as the sidebar shows them: special ones first, then the others by name, nested by "/"; then
+what others share, by owner. A shared folder shows no count to whoever may not read it, as STATUS would not."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from mailservers.models import OUTBOX_USE
+from mailservers.store.access import ALL_RIGHTS, Access, shared_with
 from mailservers.store.queries import MailboxRow, list_mailboxes
+from webmail.folders.rights import rights_in_words
 from webmail.folders.usage import UsageLine, usage_line
 
 _SPECIAL = {
@@ -33,6 +36,47 @@ class Folder:
     depth: int
     count: int
     is_unread: bool
+    rights: frozenset[str] = ALL_RIGHTS
+    owner: str = ""  # another's login
+    own_name: str = ""  # what the other calls it
+
+    @property
+    def may_read(self) -> bool:
+        return "r" in self.rights
+
+    @property
+    def may_mark(self) -> bool:
+        """As read."""
+        return "s" in self.rights
+
+    @property
+    def may_star(self) -> bool:
+        return "w" in self.rights
+
+    @property
+    def may_remove(self) -> bool:
+        return self.rights.issuperset("te")
+
+    @property
+    def may_add(self) -> bool:
+        return "i" in self.rights
+
+    @property
+    def may_nest(self) -> bool:
+        return "k" in self.rights
+
+    @property
+    def may_drop(self) -> bool:
+        """The folder itself may be renamed and deleted."""
+        return "x" in self.rights and self.own_name != "INBOX"
+
+    @property
+    def may_share(self) -> bool:
+        return "a" in self.rights
+
+    @property
+    def may_in_words(self) -> str:
+        return rights_in_words(self.rights)
 
     @property
     def id(self) -> int:
@@ -40,6 +84,8 @@ class Folder:
 
     @property
     def full_label(self) -> str:
+        if self.owner:
+            return f"{self.owner}: {'Inbox' if self.own_name == 'INBOX' else self.own_name}"
         return "Inbox" if self.box.name == "INBOX" else self.box.name
 
     @property
@@ -49,7 +95,7 @@ class Folder:
     @property
     def is_custom(self) -> bool:
         """May be renamed and deleted here."""
-        return not self.is_inbox and self.box.special_use not in _SPECIAL
+        return not self.owner and not self.is_inbox and self.box.special_use not in _SPECIAL
 
     @property
     def use(self) -> str:
@@ -63,8 +109,13 @@ class Folder:
 class FolderTree:
     """All folders; `unread` is the inbox's."""
 
-    folders: tuple[Folder, ...]
+    folders: tuple[Folder, ...]  # one's own
     usage: UsageLine | None = None
+    shared: tuple[Folder, ...] = ()  # others'
+
+    @property
+    def everything(self) -> tuple[Folder, ...]:
+        return self.folders + self.shared
 
     @property
     def undelete_days(self) -> int:
@@ -85,16 +136,42 @@ class FolderTree:
         return next((folder.box.unseen for folder in self.folders if folder.is_inbox), 0)
 
     def by_id(self, mailbox_id: int) -> Folder | None:
-        return next((folder for folder in self.folders if folder.id == mailbox_id), None)
+        return next((folder for folder in self.everything if folder.id == mailbox_id), None)
 
 
-def folder_tree(owner_id: int) -> FolderTree:
-    """Two queries."""
-    return arrange(list_mailboxes(owner_id), usage_line(owner_id))
+def folder_tree(user_id: int) -> FolderTree:
+    """Three queries, and four more where anybody here shares anything."""
+    return arrange(list_mailboxes(user_id), usage_line(user_id), shared_with(user_id))
 
 
-def arrange(boxes: Sequence[MailboxRow], usage: UsageLine | None = None) -> FolderTree:
-    return FolderTree(tuple(_folder(box) for box in sorted(boxes, key=_order)), usage)
+def arrange(boxes: Sequence[MailboxRow], usage: UsageLine | None = None, shared: Sequence[Access] = ()) -> FolderTree:
+    others = tuple(_shared_folder(access) for access in sorted(shared, key=_shared_order))
+    return FolderTree(tuple(_folder(box) for box in sorted(boxes, key=_order)), usage, others)
+
+
+def shown_name(access: Access) -> str:
+    """What the user calls a mailbox, own or shared."""
+    return "Inbox" if access.own_name == "INBOX" else access.own_name
+
+
+def _shared_order(access: Access) -> tuple[str, bool, list[str]]:
+    return access.row.name.split("/")[1], access.own_name != "INBOX", access.own_name.casefold().split("/")
+
+
+def _shared_folder(access: Access) -> Folder:
+    levels = access.own_name.split("/")
+    unseen = access.row.unseen if "r" in access.rights else 0
+    return Folder(
+        access.row,
+        "Inbox" if access.own_name == "INBOX" else levels[-1],
+        "inbox" if access.own_name == "INBOX" else "folder-symlink",
+        min(len(levels) - 1, MAX_INDENT),
+        unseen,
+        bool(unseen),
+        access.rights,
+        access.row.name.split("/")[1],
+        access.own_name,
+    )
 
 
 def _order(box: MailboxRow) -> tuple[int, list[str]]:

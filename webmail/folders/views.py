@@ -7,8 +7,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from mailservers.store.access import place_for
 from mailservers.store.engine import store
-from mailservers.store.errors import StoreError
+from mailservers.store.errors import NotPermitted, StoreError
 from mailservers.store.mailboxes import create_mailbox, delete_mailbox, rename_mailbox, subscribe
 from mailservers.store.transaction import Transaction
 from webmail.access import MailRequest, mail_view
@@ -29,7 +30,7 @@ def manage(request: MailRequest) -> HttpResponse:
     """All folders with their actions; POST makes a new one."""
     name, error = request.POST.get("name", "").strip(), ""
     if request.method == "POST":
-        parent = _custom_parent(request)
+        parent = _parent(request)
         try:
             store.call_sync(_create, request.user.pk, f"{parent}/{name}" if parent and name else name)
         except StoreError as refusal:
@@ -44,10 +45,10 @@ def manage(request: MailRequest) -> HttpResponse:
 @mail_view
 @require_POST
 def rename(request: MailRequest, mailbox_id: int) -> HttpResponse:
-    folder = _custom(request, mailbox_id)
+    folder = _droppable(request, mailbox_id)
     name = request.POST.get("name", "").strip()
     try:
-        store.call_sync(rename_mailbox, request.user.pk, folder.box.name, name)
+        store.call_sync(rename_mailbox, folder.box.owner_id, folder.own_name or folder.box.name, name)
     except StoreError as refusal:
         messages.error(request, _sentence(refusal))
     else:
@@ -59,9 +60,9 @@ def rename(request: MailRequest, mailbox_id: int) -> HttpResponse:
 @require_POST
 def delete(request: MailRequest, mailbox_id: int) -> HttpResponse:
     """Deletes the folder with its messages."""
-    folder = _custom(request, mailbox_id)
+    folder = _droppable(request, mailbox_id)
     try:
-        store.call_sync(delete_mailbox, request.user.pk, folder.box.name)
+        store.call_sync(delete_mailbox, folder.box.owner_id, folder.own_name or folder.box.name)
     except StoreError as refusal:
         messages.error(request, _sentence(refusal))
     else:
@@ -69,25 +70,32 @@ def delete(request: MailRequest, mailbox_id: int) -> HttpResponse:
     return redirect("folders")
 
 
-def _create(tx: Transaction, owner_id: int, name: str) -> None:
-    create_mailbox(tx, owner_id, name)
-    subscribe(tx, owner_id, name)  # so that mail clients show it too
+def _create(tx: Transaction, user_id: int, name: str) -> None:
+    owner_id, own_name = place_for(user_id, name)
+    create_mailbox(tx, owner_id, own_name)
+    if owner_id == user_id:
+        subscribe(tx, owner_id, own_name)  # so that mail clients show it too
 
 
-def _custom(request: MailRequest, mailbox_id: int) -> Folder:
+def _droppable(request: MailRequest, mailbox_id: int) -> Folder:
+    """A folder that the user may rename and delete: made by them, or shared with the right "x"."""
     folder = folder_tree(request.user.pk).by_id(mailbox_id)
-    if folder is None or not folder.is_custom:
+    if folder is None or not (folder.is_custom or folder.owner):
         raise Http404
+    if not folder.may_drop:
+        raise NotPermitted("the folder's owner does not let you do that")
     return folder
 
 
-def _custom_parent(request: MailRequest) -> str:
+def _parent(request: MailRequest) -> str:
+    """The name of the folder in which to make one; "" at the top."""
     parent = request.POST.get("parent", "")
     if not parent:
         return ""
-    if not parent.isdecimal():
+    folder = folder_tree(request.user.pk).by_id(int(parent)) if parent.isdecimal() and len(parent) < 16 else None
+    if folder is None or not (folder.is_custom or folder.owner):
         raise Http404
-    return _custom(request, int(parent)).box.name
+    return folder.box.name
 
 
 def _sentence(error: StoreError) -> str:

@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
 from mailservers.store import lists
+from mailservers.store.errors import NotPermitted
 from mailservers.store.queries import changes_since
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import Folder, FolderTree, folder_tree
@@ -107,6 +108,8 @@ def _folder(tree: FolderTree, mailbox_id: int) -> Folder:
     folder = tree.by_id(mailbox_id)
     if folder is None:
         raise Http404
+    if not folder.may_read:
+        raise NotPermitted("the mailbox's owner does not let you read it")
     return folder
 
 

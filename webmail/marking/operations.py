@@ -1,8 +1,12 @@
-"""Store operations on the messages a user has chosen, over one or several mailboxes, each one transaction."""
+"""Store operations on the messages a user has chosen, over one or several mailboxes, each one transaction.
+
+A mailbox may be another's that is shared with the user: then its access control list must allow the act, by the same
+rights as for IMAP's STORE, MOVE and EXPUNGE (RFC 4314 section 4). Raises `NoSuchMailbox`, `NotPermitted`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from accounts.models import User
@@ -10,8 +14,9 @@ from mailservers.models import OUTBOX_USE, Flag, Mailbox, QueuedRecipient
 from mailservers.outbound.acts import send_own_now
 from mailservers.outbound.holding import refuse_outbox, take_out
 from mailservers.store import queries
+from mailservers.store.access import Access, may_change, reach
 from mailservers.store.copying import Target, move
-from mailservers.store.errors import MailboxExists
+from mailservers.store.errors import MailboxExists, NoSuchMailbox, NotPermitted
 from mailservers.store.flags import FlagChange, store_flags
 from mailservers.store.mailboxes import create_mailbox
 from mailservers.store.outbox import waiting_at
@@ -33,17 +38,19 @@ class Moved:
     from_mailbox_id: int
 
 
-def mark(tx: Transaction, owner_id: int, chosen: Chosen, change: FlagChange, flag: Flag) -> int:
+def mark(tx: Transaction, user_id: int, chosen: Chosen, change: FlagChange, flag: Flag) -> int:
     """Add or remove one system flag; how many messages were found."""
-    return sum(
-        len(store_flags(tx, owner_id, mailbox_id, uids, change, flag.value).rows)
-        for mailbox_id, uids in sorted(chosen.items())
-    )
+    right = "s" if flag is Flag.SEEN else "w"
+    marked = 0
+    for mailbox_id, uids in sorted(chosen.items()):
+        owner_id = reach(user_id, mailbox_id, right).row.owner_id
+        marked += len(store_flags(tx, owner_id, mailbox_id, uids, change, flag.value).rows)
+    return marked
 
 
 def move_chosen(
     tx: Transaction,
-    owner_id: int,
+    user_id: int,
     chosen: Chosen,
     target_id: int,
     add: Sequence[str] = (),
@@ -53,28 +60,66 @@ def move_chosen(
     moved out of the Outbox is not sent, and does not go back there."""
     refuse_outbox(target_id)
     moved: list[Moved] = []
+    target = _target(user_id, target_id)
     for mailbox_id, uids in sorted(chosen.items()):
         if mailbox_id == target_id:
             continue
-        if is_outbox(owner_id, mailbox_id):
-            take_out(tx, owner_id, mailbox_id, uids, actor_of(owner_id), to=Target(target_id))
+        source = reach(user_id, mailbox_id, "te")
+        owner_id = source.row.owner_id
+        if source.row.special_use == OUTBOX_USE:
+            take_out(tx, owner_id, mailbox_id, uids, actor_of(owner_id), to=target)
             continue
+        may = may_change(source.rights)
         if add:
-            store_flags(tx, owner_id, mailbox_id, uids, FlagChange.ADD, keywords=add)
+            store_flags(tx, owner_id, mailbox_id, uids, FlagChange.ADD, keywords=add, may=may)
         if remove:
-            store_flags(tx, owner_id, mailbox_id, uids, FlagChange.REMOVE, keywords=remove)
-        done = move(tx, owner_id, mailbox_id, uids, target_id)
+            store_flags(tx, owner_id, mailbox_id, uids, FlagChange.REMOVE, keywords=remove, may=may)
+        done = move(tx, owner_id, mailbox_id, uids, target)
         moved += [Moved(target_id, uid, mailbox_id) for uid in done.target_uids]
     return moved
 
 
-def erase(tx: Transaction, owner_id: int, chosen: Chosen) -> int:
+def _target(user_id: int, mailbox_id: int) -> Target:
+    """To be filed into: flags that the user may not set there stay behind."""
+    access = reach(user_id, mailbox_id, "i")
+    return Target(mailbox_id, access.row.owner_id, may_change(access.rights))
+
+
+def move_to_use(
+    tx: Transaction, user_id: int, chosen: Chosen, use: str, add: Sequence[str] = (), remove: Sequence[str] = ()
+) -> list[Moved]:
+    """Move to the mailbox of a special use, "" the inbox: what is in a shared mailbox to its owner's, where that is
+    shared too, else like everything to the user's own."""
+    moved: list[Moved] = []
+    for mailbox_id, uids in sorted(chosen.items()):
+        source = reach(user_id, mailbox_id)
+        target_id = _shared_use(user_id, source, use) if source.row.owner_id != user_id else None
+        if target_id is None:
+            target_id = mailbox_for(tx, user_id, use) if use else mailbox_by_name(user_id, "INBOX").id
+        moved += move_chosen(tx, user_id, {mailbox_id: uids}, target_id, add, remove)
+    return moved
+
+
+def _shared_use(user_id: int, source: Access, use: str) -> int | None:
+    """Of a shared mailbox's owner, where the user may put messages into it."""
+    if not use:
+        box = queries.find_mailbox(source.row.owner_id, "INBOX")
+    else:
+        box = mailbox_by_use(source.row.owner_id, use)
+    with suppress(NoSuchMailbox, NotPermitted):
+        return reach(user_id, box.id, "i").row.id if box is not None else None
+    return None
+
+
+def erase(tx: Transaction, user_id: int, chosen: Chosen) -> int:
     """Delete for good; how many there were."""
-    return sum(_remove(tx, owner_id, mailbox_id, uids) for mailbox_id, uids in sorted(chosen.items()))
+    return sum(_remove(tx, user_id, mailbox_id, uids) for mailbox_id, uids in sorted(chosen.items()))
 
 
-def _remove(tx: Transaction, owner_id: int, mailbox_id: int, uids: Sequence[int]) -> int:
-    if is_outbox(owner_id, mailbox_id):
+def _remove(tx: Transaction, user_id: int, mailbox_id: int, uids: Sequence[int]) -> int:
+    access = reach(user_id, mailbox_id, "te")
+    owner_id = access.row.owner_id
+    if access.row.special_use == OUTBOX_USE:
         return len(take_out(tx, owner_id, mailbox_id, uids, actor_of(owner_id)).uids)
     return len(expunge(tx, owner_id, mailbox_id, uids, deleted_only=False)[1])
 
@@ -112,15 +157,16 @@ def empty(tx: Transaction, owner_id: int, mailbox_id: int) -> int:
     return len(expunge(tx, owner_id, mailbox_id, uids, deleted_only=False)[1])
 
 
-def put_back(tx: Transaction, owner_id: int, moved: Sequence[Moved]) -> int:
+def put_back(tx: Transaction, user_id: int, moved: Sequence[Moved]) -> int:
     """Undo `move_chosen`; how many were still where it had put them."""
     groups: dict[tuple[int, int], list[int]] = {}
     for one in moved:
         groups.setdefault((one.mailbox_id, one.from_mailbox_id), []).append(one.uid)
-    return sum(
-        len(move(tx, owner_id, mailbox_id, uids, back_id).target_uids)
-        for (mailbox_id, back_id), uids in sorted(groups.items())
-    )
+    count = 0
+    for (mailbox_id, back_id), uids in sorted(groups.items()):
+        owner_id = reach(user_id, mailbox_id, "te").row.owner_id
+        count += len(move(tx, owner_id, mailbox_id, uids, _target(user_id, back_id)).target_uids)
+    return count
 
 
 def mailbox_for(tx: Transaction, owner_id: int, use: str) -> int:

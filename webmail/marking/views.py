@@ -15,12 +15,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from mailservers.models import Flag
+from mailservers.store.access import reach
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange
-from mailservers.store.queries import list_mailboxes, mailbox_by_id, mailbox_by_name
-from mailservers.store.transaction import Transaction
+from mailservers.store.queries import list_mailboxes
 from webmail.access import MailRequest, mail_view, wants_part
-from webmail.folders.tree import arrange
+from webmail.folders.tree import arrange, shown_name
 from webmail.marking import operations
 from webmail.marking.operations import Chosen, Moved
 
@@ -106,12 +106,9 @@ def _marking(change: FlagChange, flag: Flag) -> Action:
 def _moving(use: str, words: str, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Action:
     """To the mailbox of a special use ("" is the inbox)."""
 
-    def operation(tx: Transaction, owner_id: int, chosen: Chosen) -> list[Moved]:
-        target = operations.mailbox_for(tx, owner_id, use) if use else mailbox_by_name(owner_id, "INBOX").id
-        return operations.move_chosen(tx, owner_id, chosen, target, add, remove)
-
     def action(request: MailRequest, chosen: Chosen) -> Done:
-        return _moved(store.call_sync(operation, request.user.pk, chosen), words)
+        moved = store.call_sync(operations.move_to_use, request.user.pk, chosen, use, add, remove)
+        return _moved(moved, words)
 
     return action
 
@@ -122,9 +119,9 @@ def _moved(moved: list[Moved], words: str) -> Done:
 
 def _move(request: MailRequest, chosen: Chosen) -> Done:
     target_id = _numbers(request.POST.get("move_to", ""), 1)[0]
-    target = mailbox_by_id(request.user.pk, target_id)
+    target = reach(request.user.pk, target_id, "i")
     moved = store.call_sync(operations.move_chosen, request.user.pk, chosen, target_id)
-    return _moved(moved, f"moved to {'Inbox' if target.name == 'INBOX' else target.name}")
+    return _moved(moved, f"moved to {shown_name(target)}")
 
 
 def _erase(request: MailRequest, chosen: Chosen) -> Done:

@@ -20,13 +20,13 @@ from webmail.searching.query import parse_query
 def _boxes(tree: FolderTree, names: Sequence[str]) -> list[int]:
     """Folders named with `in:`, by whole name, last level or use; without any, all but Trash and Junk."""
     if not names:
-        return [folder.id for folder in tree.folders if folder.use not in ("trash", "junk")]
+        return [folder.id for folder in tree.everything if folder.use not in ("trash", "junk")]
     wanted = {name.casefold() for name in names}
     if wanted & {"anywhere", "all"}:
-        return [folder.id for folder in tree.folders]
+        return [folder.id for folder in tree.everything]
     return [
         folder.id
-        for folder in tree.folders
+        for folder in tree.everything
         if wanted & {folder.full_label.casefold(), folder.label.casefold(), folder.use or folder.box.name.casefold()}
     ]
 

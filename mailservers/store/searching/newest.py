@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailservers.formats.search_keys import Key
-from mailservers.models import Mailbox
+from mailservers.store.access import readable_by
 from mailservers.store.lists import ListRow, rows_in_order
 from mailservers.store.searching.finding import judge_rows, scope_now, select_rows
 from mailservers.store.searching.judging import Judge, Row
@@ -26,12 +26,10 @@ class Found:
     is_partial: bool
 
 
-def search(owner_id: int, key: Key, mailbox_ids: Iterable[int] | None = None) -> Found:
-    """Newest matches first, in all of the owner's mailboxes or some of them."""
-    boxes = Mailbox.objects.filter(owner_id=owner_id)
-    if mailbox_ids is not None:
-        boxes = boxes.filter(id__in=list(mailbox_ids))
-    ids = sorted(boxes.values_list("id", flat=True))
+def search(user_id: int, key: Key, mailbox_ids: Iterable[int] | None = None) -> Found:
+    """Newest matches first, in all mailboxes that the user may read or some of them."""
+    readable = readable_by(user_id)
+    ids = sorted(readable if mailbox_ids is None else readable.intersection(mailbox_ids))
     if not ids:
         return Found([], False, False)
     scope = scope_now()
