@@ -74,7 +74,7 @@ def test_list_page_asks_the_same_few_queries_whatever_its_length(browser: Client
     few = queries()
     for n in range(60):
         put(anna, letter(f"n{n}"))
-    assert queries() == few <= 5  # the user, the folders, the usage, the rows
+    assert queries() == few <= 7  # the user, what is asked of them, folders, usage, shares, rows
 
 
 def test_sidebar_counts(browser: Client, anna: User, put: Put) -> None:
