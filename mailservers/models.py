@@ -404,6 +404,55 @@ class DeliveryEvent(models.Model):
     data = models.JSONField(default=dict)
 
 
+class TraceSummary(models.Model):
+    """One row a trace, made from its events in the background (`store/tracing`): what a search shows. Its key is the
+    trace's first event, so that rows are in the order of time."""
+
+    id = models.BigIntegerField(primary_key=True)
+    trace_id = models.CharField(max_length=32, unique=True)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
+    direction = models.CharField(max_length=10)  # see mailservers.store.tracing.summary.Direction
+    sender = models.CharField(max_length=320, blank=True)
+    subject = models.CharField(max_length=500, blank=True)
+    message_id = models.CharField(max_length=998, blank=True)
+    size = models.BigIntegerField(default=0)  # octets
+    state = models.CharField(max_length=10)  # the worst of its recipients', see summary.State
+    places = models.JSONField(default=dict)  # recipient, lower case: [state, where in words]; at most MAX_PLACES
+
+
+class TraceTerm(models.Model):
+    """What a trace is found by: a digest of an address, a domain, a word of the subject, a Message-ID, a state."""
+
+    key = models.BigIntegerField()
+    trace = models.ForeignKey(TraceSummary, on_delete=models.CASCADE)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("key", "trace"), name="trace_term_once"),)
+
+
+class HourCount(models.Model):
+    """How often something happened within an hour (UTC): of all (`party` ""), of a domain ("@harbour.example") or of
+    one of our addresses. Kept when the events are forgotten."""
+
+    hour = models.DateTimeField()
+    measure = models.CharField(max_length=12)  # see mailservers.store.tracing.hours.Measure
+    party = models.CharField(max_length=320, blank=True)
+    detail = models.CharField(max_length=20, blank=True)  # why: a status code of RFC 3463
+    count = models.BigIntegerField()
+    amount = models.BigIntegerField()  # octets, or milliseconds
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("hour", "measure", "party", "detail"), name="hour_count_once"),)
+        indexes = (models.Index(fields=("party", "hour"), name="hour_count_party"),)
+
+
+class EventsRead(models.Model):
+    """Up to which event (its id) the summaries and counts have been made. One row."""
+
+    up_to = models.BigIntegerField()
+
+
 class MessageVerdict(models.Model):
     """Why a message is where it is: what the checks said of it when it came in."""
 

@@ -26,6 +26,7 @@ from mailservers.serving.listener import Listener, Service, bind
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
 from mailservers.store.searching.indexer import Indexer
+from mailservers.store.tracing.feeder import TraceFeeder
 from mailservers.sweeping import Sweeping
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class ServingProcess:
     _web_task: asyncio.Task[None] | None = None
     _sweeping: Sweeping = field(default_factory=Sweeping)
     _indexer: Indexer = field(default_factory=Indexer)
+    _tracing: TraceFeeder = field(default_factory=TraceFeeder)
     _reporting: Reporting | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -88,6 +90,7 @@ class ServingProcess:
         self._reporting = Reporting(sends="outbound" in self.parts)
         self._reporting.start()
         await self._indexer.start()
+        self._tracing.start()
 
     async def _start_mail(self) -> None:
         tls = server_context()
@@ -144,6 +147,7 @@ class ServingProcess:
         if self._strengthening is not None:
             yield self._strengthening.stop()
         yield self._indexer.stop()
+        yield self._tracing.stop()
         if self._web_task is not None:
             yield self._web_task
 

@@ -28,6 +28,7 @@ STEPS: dict[str, tuple[str, str, str]] = {
     Step.REFUSED: ("Refused", "ban", "Refused a message from {sender} for {recipient}."),
     Step.DISCONNECTED: ("Turned away", "unplug", "{peer} connected and left without a message."),
     Step.FILED: ("Delivered", "inbox", "Delivered to {recipient}."),
+    Step.OPENED: ("Opened", "mail-open", "{recipient} got the text for the first time."),
     Step.QUEUED: ("Queued", "clock", "Waits to be sent to {recipient}."),
     Step.ATTEMPTED: ("Deferred", "refresh-cw", "Could not be sent to {recipient} yet; it will be tried again."),
     Step.SENT: ("Sent", "send", "{peer} took it for {recipient}."),

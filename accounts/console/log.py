@@ -1,14 +1,13 @@
-"""The delivery log, and one message's whole way."""
+"""The delivery log."""
 
 from __future__ import annotations
 
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 
 from accounts.console.access import StaffRequest, needs, page
-from accounts.console.events import OUTCOMES, Filter, first_of, log_page, trace_rows
+from accounts.console.events import OUTCOMES, Filter, log_page
 from accounts.console.paging import number, query, words_of
 from accounts.roles import Permission
-from mailservers.outbound.leases import WAITING_STATES
 
 
 @needs(Permission.TRACE)
@@ -25,19 +24,3 @@ def log(request: StaffRequest) -> HttpResponse:
         "first_query": query(request, before=""),
     }
     return page(request, "log.html", "log", context)
-
-
-@needs(Permission.TRACE)
-def trace(request: StaffRequest, trace_id: str) -> HttpResponse:
-    rows = trace_rows(request.scope, trace_id) if trace_id.isalnum() else []
-    if not rows:
-        raise Http404
-    waiting = request.scope.queued().filter(queued__trace_id=trace_id, state__in=WAITING_STATES)
-    context = {
-        "rows": rows,
-        "trace_id": trace_id,
-        "subject": first_of(rows, "subject"),
-        "sender": first_of(rows, "sender"),
-        "waiting": list(waiting.order_by("pk").values("address", "next_attempt")[:100]),
-    }
-    return page(request, "trace.html", "log", context)

@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from accounts.console import addresses, audit, domains, log, overview, queue, reports, roles, routes, senders, users
+from accounts.console import (
+    addresses,
+    audit,
+    domains,
+    log,
+    overview,
+    queue,
+    reports,
+    roles,
+    routes,
+    senders,
+    tracing,
+    users,
+)
 
 app_name = "console"
 urlpatterns = [
@@ -34,7 +47,10 @@ urlpatterns = [
     path("queue/", queue.queue, name="queue"),
     path("queue/act/", queue.queue_act, name="queue-act"),
     path("log/", log.log, name="log"),
-    path("trace/<str:trace_id>/", log.trace, name="trace"),
+    path("trace/", tracing.trace_search, name="trace-search"),
+    path("trace/<str:trace_id>/", tracing.trace, name="trace"),
+    path("trace/<str:trace_id>/text/", tracing.trace_text, name="trace-text"),
+    path("trace/<str:trace_id>/share/", tracing.trace_share, name="trace-share"),
     path("roles/", roles.roles, name="roles"),
     path("reports/", reports.report_list, name="reports"),
     path("reports/<int:report_id>/", reports.report, name="report"),

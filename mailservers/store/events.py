@@ -31,6 +31,7 @@ class Step:
     CORRECTED = "corrected"  # its sender has sent it to another address instead
     TRYING = "trying"  # told to those who watch, and never stored
     HELD = "held"  # set aside until an administrator decides
+    OPENED = "opened"  # a reader got its text for the first time
 
 
 EVENTS_AT_ONCE = 2000

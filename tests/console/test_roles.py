@@ -68,7 +68,7 @@ class World:
             "domain": self.domains, "user": self.people, "address": self.addresses, "report": self.reports,
             "route": {OURS: self.route, THEIRS: self.route},
         }  # fmt: skip
-        if view == "trace":
+        if view in ("trace", "trace-text", "trace-share"):
             return [self.queued[domain].queued.trace_id]
         return [kinds[view.partition("-")[0]][domain].pk]
 

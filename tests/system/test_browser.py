@@ -29,6 +29,7 @@ PAGES = (
     "/console/senders/",
     "/console/queue/",
     "/console/log/",
+    "/console/trace/?party=example",
     "/console/audit/",
     "/console/reports/",
     "/console/roles/",
