@@ -5,31 +5,32 @@ its events. When `accept` returns, the message is durable and visible; when it r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-from mailservers.delivery.allowance import take_allowance
+from mailservers.delivery.allowance import Ask, take_allowances
 from mailservers.delivery.checking import checked_event, form_opinion, is_checked, verdict, without_forged_results
 from mailservers.delivery.envelope import Envelope
 from mailservers.delivery.forwarding import set_onward_path
 from mailservers.delivery.notices import succeeded, tell_success
-from mailservers.delivery.undo import held_for_undo, sender_wishes
+from mailservers.delivery.refusals import OverAllowance
+from mailservers.delivery.undo import SenderWishes, held_for_undo, wishes_of
 from mailservers.formats.esmtp import MailOptions
 from mailservers.formats.headers import first_field
 from mailservers.models import Flag, Mailbox
 from mailservers.store import outbox
 from mailservers.store.content import NewMessage, prepare_async
-from mailservers.store.engine import store
+from mailservers.store.engine import bulk, store
 from mailservers.store.errors import OverQuota
 from mailservers.store.events import Step
 from mailservers.store.placing import Delivery, Placement, QueueEntry, deliver, lock_mailboxes, write_deliveries
 from mailservers.store.quota import find_full
 from mailservers.store.reports import keep_report
-from mailservers.store.sent_traces import remember_trace
+from mailservers.store.sent_traces import remember_traces
 from mailservers.store.spool import Content, header_of, with_header
 from mailservers.store.transaction import Event, Transaction
 
@@ -63,7 +64,7 @@ async def accept(envelope: Envelope, content: Content, *, in_part: bool = True) 
 
 async def _write(envelope: Envelope, message: NewMessage, header: bytes) -> None:
     if envelope.sender_id is not None:
-        await store.call(accept_submitted, envelope, message, header)
+        await store.call(accept_submitted, Submission(envelope, message, header))
     elif envelope.takes_reports or succeeded(envelope):
         await store.call(accept_and_tell, envelope, message, header)
     else:
@@ -82,43 +83,80 @@ async def _form_opinion(envelope: Envelope, content: Content) -> None:
         await form_opinion(envelope, content)
 
 
-def accept_submitted(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:
-    """Store operation: the delivery of a user's own message, counted, with a copy in Sent if the user wants that.
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A user's own message on its way in; `header` with the trace fields."""
 
-    Raises `OverAllowance`."""
-    user_id = envelope.sender_id
-    assert user_id is not None
-    wishes = sender_wishes(user_id)
-    if wishes.undo_submitted:
-        envelope = held_for_undo(tx.now, envelope, wishes.undo_s)
-    envelope = within_allowance(tx, envelope)
-    delivery = plan(envelope, message)
-    sent_id = sent_mailbox(user_id) if wishes.stores_sent else None
-    if sent_id is not None and not envelope.is_held:
-        delivery.placements += (Placement(sent_id, Flag.SEEN, owner_id=user_id),)
-    (outcome,) = write_deliveries(tx, [delivery])
-    if isinstance(outcome, Exception):
-        raise outcome
-    remember_trace(tx, user_id, message.summary.message_id, envelope.trace_id)
-    if envelope.is_held:
-        outbox.enter(tx, envelope.trace_id, sent_id)
-    else:
-        take_report(tx, envelope, message)
-        tell_success(tx, envelope, message, header)
+    envelope: Envelope
+    message: NewMessage
+    header: bytes
 
 
-def sent_mailbox(user_id: int) -> int | None:
-    found = Mailbox.objects.filter(owner_id=user_id, special_use="\\Sent")
-    return found.order_by("pk").values_list("id", flat=True).first()
+@bulk
+def accept_submitted(tx: Transaction, submissions: list[Submission]) -> list[Exception | None]:
+    """`write_submissions` for `store.call`: one submission a call, all that wait written together."""
+    return write_submissions(tx, submissions)
 
 
-def within_allowance(tx: Transaction, envelope: Envelope) -> Envelope:
-    """Count the message of a user; the envelope says so when it is to be held. Raises `OverAllowance`."""
+def write_submissions(tx: Transaction, submissions: list[Submission]) -> list[Exception | None]:
+    """Store operation: the deliveries of users' own messages, counted, with a copy in Sent if the user wants that.
+
+    Of each `OverAllowance`, or None. Raises what one of the deliveries came to that failed: what is counted of the
+    others would not be right, so each then stands alone."""
+    wishes = wishes_of({s.envelope.sender_id for s in submissions if s.envelope.sender_id is not None})
+    asked = [_held_as_wished(tx, submission.envelope, wishes) for submission in submissions]
+    envelopes = within_allowances(tx, asked)
+    sent_ids = sent_mailboxes([user_id for user_id, wish in wishes.items() if wish.stores_sent])
+    allowed = [(e, s) for e, s in zip(envelopes, submissions, strict=True) if not isinstance(e, OverAllowance)]
+    deliveries = [_with_copy(plan(envelope, s.message), envelope, sent_ids) for envelope, s in allowed]
+    for outcome in write_deliveries(tx, deliveries):
+        if isinstance(outcome, Exception):
+            raise outcome
+    remember_traces(tx, ((_sender(e), s.message.summary.message_id, e.trace_id) for e, s in allowed))
+    for envelope, submission in allowed:
+        if envelope.is_held:
+            outbox.enter(tx, envelope.trace_id, sent_ids.get(_sender(envelope)))
+        else:
+            take_report(tx, envelope, submission.message)
+            tell_success(tx, envelope, submission.message, submission.header)
+    return [envelope if isinstance(envelope, OverAllowance) else None for envelope in envelopes]
+
+
+def _sender(envelope: Envelope) -> int:
     assert envelope.sender_id is not None
-    because = take_allowance(
-        tx, envelope.sender_id, envelope.sender_login, len(envelope.recipients), envelope.remote_addresses()
-    )
-    return replace(envelope, held_because=because) if because else envelope
+    return envelope.sender_id
+
+
+def _held_as_wished(tx: Transaction, envelope: Envelope, wishes: Mapping[int, SenderWishes]) -> Envelope:
+    wish = wishes[_sender(envelope)]
+    return held_for_undo(tx.now, envelope, wish.undo_s) if wish.undo_submitted else envelope
+
+
+def _with_copy(delivery: Delivery, envelope: Envelope, sent_ids: Mapping[int, int]) -> Delivery:
+    sent_id = sent_ids.get(_sender(envelope))
+    if sent_id is not None and not envelope.is_held:
+        delivery.placements += (Placement(sent_id, Flag.SEEN, owner_id=envelope.sender_id),)
+    return delivery
+
+
+def sent_mailboxes(user_ids: Collection[int]) -> dict[int, int]:
+    """The mailbox for sent mail of those users who have one."""
+    if not user_ids:
+        return {}
+    found = Mailbox.objects.filter(owner_id__in=user_ids, special_use="\\Sent")
+    return dict(found.order_by("-pk").values_list("owner_id", "id"))  # the first made comes last, and counts
+
+
+def within_allowances(tx: Transaction, envelopes: Sequence[Envelope]) -> list[Envelope | OverAllowance]:
+    """Count users' messages; an envelope says so when its message is to be held."""
+    asks = [Ask(_sender(e), e.sender_login, len(e.recipients), e.remote_addresses()) for e in envelopes]
+    decided: list[Envelope | OverAllowance] = []
+    for envelope, because in zip(envelopes, take_allowances(tx, asks), strict=True):
+        if isinstance(because, str):
+            decided.append(replace(envelope, held_because=because) if because else envelope)
+        else:
+            decided.append(because)
+    return decided
 
 
 def accept_and_tell(tx: Transaction, envelope: Envelope, message: NewMessage, header: bytes) -> None:
@@ -146,7 +184,9 @@ def accept_in_part(tx: Transaction, envelope: Envelope, message: NewMessage, hea
         raise OverQuota("the mailbox is full")
     envelope = replace(envelope, put_off=full)
     if envelope.sender_id is not None:
-        accept_submitted(tx, envelope, message, header)
+        (refusal,) = write_submissions(tx, [Submission(envelope, message, header)])
+        if refusal is not None:
+            raise refusal
     else:
         accept_and_tell(tx, envelope, message, header)
 

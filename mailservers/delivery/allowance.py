@@ -4,80 +4,160 @@ A stolen password shows itself by mail to very many people the owner never wrote
 (the client keeps them); once a user has written to SUBMISSION_STRANGERS_PER_DAY new addresses elsewhere within a day,
 further messages to new ones are accepted but held in the queue, where an administrator sees them and lets them go or
 throws them away. Nothing is lost, and nothing is sent that should not be.
+
+A batch of messages is counted with one set of statements, each as if those before it had been written.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db.models import F
+from django.db import connection
 
 from mailservers.delivery.refusals import OverAllowance
-from mailservers.models import KnownRecipient, SubmissionHour
+from mailservers.models import SubmissionHour
+from mailservers.store.inserting import execute_rows
+from mailservers.store.statements import fetch, marks
 from mailservers.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
 DAY = timedelta(hours=24)
+CHUNK = 500  # values in one IN (...)
 
 
-def take_allowance(tx: Transaction, user_id: int, login: str, recipients: int, remote: Sequence[str]) -> str:
-    """Part of the store operation that accepts a user's message: count it. `remote`: the addresses elsewhere.
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A message that a user submits. `remote`: its recipients elsewhere."""
 
-    Returns why it is to be held, or "". Raises `OverAllowance`."""
+    user_id: int
+    login: str
+    recipients: int
+    remote: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What one user has sent: in the hour, in the day, and in this batch (`new_…`, to be written)."""
+
+    hour_messages: int = 0
+    hour_recipients: int = 0
+    day_messages: int = 0
+    day_recipients: int = 0
+    strangers: int = 0
+    has_hour: bool = False
+    new_messages: int = 0
+    new_recipients: int = 0
+    new_strangers: list[str] = field(default_factory=list)
+
+    def check(self, recipients: int) -> None:
+        """Raises `OverAllowance`."""
+        for span, sent, sent_to, messages, most in (
+            ("hour", self.hour_messages, self.hour_recipients,
+             settings.SUBMISSION_MESSAGES_PER_HOUR, settings.SUBMISSION_RECIPIENTS_PER_HOUR),
+            ("day", self.day_messages, self.day_recipients,
+             settings.SUBMISSION_MESSAGES_PER_DAY, settings.SUBMISSION_RECIPIENTS_PER_DAY),
+        ):  # fmt: skip
+            if messages and sent + self.new_messages + 1 > messages:
+                raise OverAllowance(f"You may send {messages} messages in one {span}; try again later")
+            if most and sent_to + self.new_recipients + recipients > most:
+                raise OverAllowance(f"You may write to {most} recipients in one {span}; try again later")
+
+    def count(self, recipients: int, strangers: Sequence[str]) -> None:
+        self.new_messages += 1
+        self.new_recipients += recipients
+        self.new_strangers += strangers
+
+
+def take_allowances(tx: Transaction, asks: Sequence[Ask]) -> list[str | OverAllowance]:
+    """Part of the store operation that accepts users' messages: count them, in their order.
+
+    Of each why it is to be held, or "", or that it is not taken (and not counted)."""
     hour = tx.now.replace(minute=0, second=0, microsecond=0)
-    rows = list(
-        SubmissionHour.objects.filter(user_id=user_id).values_list("hour", "messages", "recipients", "strangers")
-    )
-    today = [row for row in rows if row[0] > tx.now - DAY]
-    _check(hour, today, recipients)
-    strangers = _strangers(user_id, remote)
-    seen = sum(row[3] for row in today)
-    limit = settings.SUBMISSION_STRANGERS_PER_DAY
-    is_held = bool(strangers) and 0 < limit < seen + len(strangers)
-    if not is_held and strangers:
-        KnownRecipient.objects.bulk_create(
-            [KnownRecipient(user_id=user_id, address=address) for address in strangers], ignore_conflicts=True
-        )
-    _count(user_id, hour, recipients, 0 if is_held else len(strangers), is_new=all(row[0] != hour for row in rows))
-    if len(today) < len(rows):
-        SubmissionHour.objects.filter(user_id=user_id, hour__lte=tx.now - DAY).delete()
-    if not is_held:
+    users = sorted({ask.user_id for ask in asks})  # so that two transactions never wait for each other
+    sent = _read_sent(users, hour, tx.now - DAY)
+    known = _read_known(users, {address.lower() for ask in asks for address in ask.remote})
+    decided = [_decide(tx, ask, sent[ask.user_id], known) for ask in asks]
+    _write(sent, hour)
+    fresh = [user_id for user_id in users if sent[user_id].new_messages and not sent[user_id].has_hour]
+    if fresh:  # once an hour for each user
+        SubmissionHour.objects.filter(user_id__in=fresh, hour__lte=tx.now - DAY).delete()
+    return decided
+
+
+def _decide(tx: Transaction, ask: Ask, sent: _Sent, known: set[tuple[int, str]]) -> str | OverAllowance:
+    try:
+        sent.check(ask.recipients)
+    except OverAllowance as error:
+        return error
+    addresses = dict.fromkeys(address.lower() for address in ask.remote)
+    strangers = [address for address in addresses if (ask.user_id, address) not in known]
+    limit, seen = settings.SUBMISSION_STRANGERS_PER_DAY, sent.strangers + len(sent.new_strangers)
+    if not strangers or not 0 < limit < seen + len(strangers):
+        known.update((ask.user_id, address) for address in strangers)
+        sent.count(ask.recipients, strangers)
         return ""
-    reason = f"{login} has written to {seen} new addresses in a day, and this is to {len(strangers)} more"
-    tx.after_commit.append(lambda: log.warning("mail is held: %s", reason))
+    sent.count(ask.recipients, ())
+    reason = f"{ask.login} has written to {seen} new addresses in a day, and this is to {len(strangers)} more"
+    tx.after_commit.append(partial(log.warning, "mail is held: %s", reason))
     return reason
 
 
-def _check(hour: datetime, today: Sequence[tuple[datetime, int, int, int]], recipients: int) -> None:
-    this_hour = [row for row in today if row[0] == hour]
-    for rows, span, messages, most in (
-        (this_hour, "hour", settings.SUBMISSION_MESSAGES_PER_HOUR, settings.SUBMISSION_RECIPIENTS_PER_HOUR),
-        (today, "day", settings.SUBMISSION_MESSAGES_PER_DAY, settings.SUBMISSION_RECIPIENTS_PER_DAY),
-    ):
-        if messages and sum(row[1] for row in rows) + 1 > messages:
-            raise OverAllowance(f"You may send {messages} messages in one {span}; try again later")
-        if most and sum(row[2] for row in rows) + recipients > most:
-            raise OverAllowance(f"You may write to {most} recipients in one {span}; try again later")
+_SENT = """
+    SELECT user_id, COALESCE(SUM(CASE WHEN hour = %s THEN messages END), 0),
+        COALESCE(SUM(CASE WHEN hour = %s THEN recipients END), 0),
+        SUM(messages), SUM(recipients), SUM(strangers), MAX(CASE WHEN hour = %s THEN 1 ELSE 0 END)
+    FROM mailservers_submissionhour WHERE hour > %s AND user_id IN ({}) GROUP BY user_id
+"""
 
 
-def _strangers(user_id: int, remote: Sequence[str]) -> list[str]:
-    addresses = list(dict.fromkeys(address.lower() for address in remote))
-    if not addresses:
-        return []
-    known = set(KnownRecipient.objects.filter(user_id=user_id, address__in=addresses).values_list("address", flat=True))
-    return [address for address in addresses if address not in known]
+def _read_sent(users: Sequence[int], hour: datetime, after: datetime) -> dict[int, _Sent]:
+    moments = [_moment(moment) for moment in (hour, hour, hour, after)]
+    sent = {user_id: _Sent() for user_id in users}
+    for user_id, *counts, has_hour in fetch(_SENT.format(marks(len(users))), [*moments, *users]):
+        sent[user_id] = _Sent(*counts, bool(has_hour))
+    return sent
 
 
-def _count(user_id: int, hour: datetime, recipients: int, strangers: int, *, is_new: bool) -> None:
-    if is_new:
-        _, is_new = SubmissionHour.objects.get_or_create(
-            user_id=user_id, hour=hour, defaults={"messages": 1, "recipients": recipients, "strangers": strangers}
+def _read_known(users: Sequence[int], addresses: Collection[str]) -> set[tuple[int, str]]:
+    """(user id, address) of those that these users have written to."""
+    wanted = list(addresses)
+    known: set[tuple[int, str]] = set()
+    for start in range(0, len(wanted), CHUNK):
+        some = wanted[start : start + CHUNK]
+        statement = (
+            "SELECT user_id, address FROM mailservers_knownrecipient"
+            f" WHERE user_id IN ({marks(len(users))}) AND address IN ({marks(len(some))})"
         )
-    if not is_new:
-        SubmissionHour.objects.filter(user_id=user_id, hour=hour).update(
-            messages=F("messages") + 1, recipients=F("recipients") + recipients, strangers=F("strangers") + strangers
-        )
+        known.update((user_id, address) for user_id, address in fetch(statement, [*users, *some]))
+    return known
+
+
+_ADD_KNOWN = "INSERT INTO mailservers_knownrecipient (user_id, address) VALUES {} ON CONFLICT DO NOTHING"
+_ADD_HOURS = """
+    INSERT INTO mailservers_submissionhour (user_id, hour, messages, recipients, strangers) VALUES {}
+    ON CONFLICT (user_id, hour) DO UPDATE SET
+        messages = mailservers_submissionhour.messages + excluded.messages,
+        recipients = mailservers_submissionhour.recipients + excluded.recipients,
+        strangers = mailservers_submissionhour.strangers + excluded.strangers
+"""
+
+
+def _write(sent: dict[int, _Sent], hour: datetime) -> None:
+    counted = [(user_id, s) for user_id, s in sent.items() if s.new_messages]
+    strangers: Iterable[tuple[int, str]] = ((user_id, a) for user_id, s in counted for a in sorted(s.new_strangers))
+    execute_rows(_ADD_KNOWN, list(strangers))
+    execute_rows(
+        _ADD_HOURS,
+        [(user_id, _moment(hour), s.new_messages, s.new_recipients, len(s.new_strangers)) for user_id, s in counted],
+    )
+
+
+def _moment(moment: datetime) -> object:
+    """As the database compares it."""
+    return connection.ops.adapt_datetimefield_value(moment)

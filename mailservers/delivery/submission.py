@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.auth.door import Identity
-from mailservers.delivery.acceptance import plan, within_allowance
+from mailservers.delivery.acceptance import plan, within_allowances
 from mailservers.delivery.authorship import check_authors, read_authors
 from mailservers.delivery.checking import without_forged_results
 from mailservers.delivery.envelope import Envelope, Recipient
@@ -32,7 +32,7 @@ from mailservers.store.engine import store
 from mailservers.store.events import new_trace_id
 from mailservers.store.placing import Delivery, Placement, write_deliveries
 from mailservers.store.quota import lacking_room
-from mailservers.store.sent_traces import remember_trace
+from mailservers.store.sent_traces import remember_traces
 from mailservers.store.transaction import Transaction
 
 _BCC = re.compile(rb"^bcc[ \t]*:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*", re.IGNORECASE | re.MULTILINE)
@@ -138,7 +138,9 @@ def _write(
 
     def operation(tx: Transaction) -> None:
         assert envelope.sender_id is not None
-        allowed = within_allowance(tx, envelope)
+        (allowed,) = within_allowances(tx, [envelope])
+        if isinstance(allowed, Exception):
+            raise allowed
         deliveries = [plan(allowed, message)]
         if kept is not None and sent_id is not None:
             mailbox_id = outbox.outbox_id(tx, envelope.sender_id) if allowed.is_held else sent_id
@@ -147,7 +149,7 @@ def _write(
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
-        remember_trace(tx, envelope.sender_id, message.summary.message_id, envelope.trace_id)
+        remember_traces(tx, [(envelope.sender_id, message.summary.message_id, envelope.trace_id)])
         own = outcomes[-1]
         if allowed.is_held and kept is not None and not isinstance(own, Exception):
             outbox.link(tx, envelope.trace_id, own[0], sent_id)

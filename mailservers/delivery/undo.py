@@ -6,13 +6,14 @@ time. A client that asks for a hold of its own gets that one.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from accounts.models import User
 from mailservers.delivery.envelope import Envelope
+from mailservers.store.statements import fetch, marks
 
 UNDO_MARGIN_S = 3
 MAX_UNDO_S = 300
@@ -28,9 +29,20 @@ class SenderWishes:
 
 
 def sender_wishes(user_id: int) -> SenderWishes:
-    columns = ("undo_s", "undo_submitted", "stores_sent")
-    undo_s, undo_submitted, stores_sent = User.objects.values_list(*columns).get(pk=user_id)
-    return SenderWishes(settings.UNDO_SEND_S if undo_s is None else undo_s, undo_submitted, stores_sent)
+    return wishes_of([user_id])[user_id]
+
+
+def wishes_of(user_ids: Collection[int]) -> dict[int, SenderWishes]:
+    """By user id."""
+    rows = fetch(
+        f"SELECT id, undo_s, undo_submitted, stores_sent FROM accounts_user WHERE id IN ({marks(len(user_ids))})",
+        list(user_ids),
+    )
+    default = settings.UNDO_SEND_S
+    return {
+        pk: SenderWishes(default if undo_s is None else undo_s, bool(undo_submitted), bool(stores_sent))
+        for pk, undo_s, undo_submitted, stores_sent in rows
+    }
 
 
 def undo_until(now: datetime, undo_s: int) -> datetime | None:

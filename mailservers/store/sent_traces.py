@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from mailservers.formats.threads import digest
@@ -13,10 +14,10 @@ MAX_TRACES = 50  # of one message
 FORGOTTEN_AT_ONCE = 2000
 
 
-def remember_trace(tx: Transaction, sender_id: int, message_id_field: str, trace_id: str) -> None:
-    """Part of the operation that accepts a user's message."""
-    row = (sender_id, digest(message_id_field), trace_id, tx.now)
-    insert(SentTrace, ("sender_id", "message_key", "trace_id", "at"), [row], want_ids=False)
+def remember_traces(tx: Transaction, sent: Iterable[tuple[int, str, str]]) -> None:
+    """Part of the operation that accepts users' messages: (sender id, Message-ID, trace id) of each."""
+    rows = [(sender_id, digest(field), trace_id, tx.now) for sender_id, field, trace_id in sent]
+    insert(SentTrace, ("sender_id", "message_key", "trace_id", "at"), rows, want_ids=False)
 
 
 def traces_of(sender_id: int, message_id_field: str) -> list[str]:
