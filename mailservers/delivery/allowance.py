@@ -17,12 +17,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import connection
 
 from mailservers.delivery.refusals import OverAllowance
 from mailservers.models import SubmissionHour
 from mailservers.store.inserting import execute_rows
-from mailservers.store.statements import fetch, marks
+from mailservers.store.statements import fetch, marks, to_moment
 from mailservers.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -117,10 +116,12 @@ _SENT = """
 
 
 def _read_sent(users: Sequence[int], hour: datetime, after: datetime) -> dict[int, _Sent]:
-    moments = [_moment(moment) for moment in (hour, hour, hour, after)]
+    moments = [to_moment(moment) for moment in (hour, hour, hour, after)]
     sent = {user_id: _Sent() for user_id in users}
-    for user_id, *counts, has_hour in fetch(_SENT.format(marks(len(users))), [*moments, *users]):
-        sent[user_id] = _Sent(*counts, bool(has_hour))
+    for user_id, messages, recipients, day_messages, day_recipients, strangers, has_hour in fetch(
+        _SENT.format(marks(len(users))), [*moments, *users]
+    ):
+        sent[user_id] = _Sent(messages, recipients, day_messages, day_recipients, strangers, bool(has_hour))
     return sent
 
 
@@ -154,10 +155,5 @@ def _write(sent: dict[int, _Sent], hour: datetime) -> None:
     execute_rows(_ADD_KNOWN, list(strangers))
     execute_rows(
         _ADD_HOURS,
-        [(user_id, _moment(hour), s.new_messages, s.new_recipients, len(s.new_strangers)) for user_id, s in counted],
+        [(user_id, to_moment(hour), s.new_messages, s.new_recipients, len(s.new_strangers)) for user_id, s in counted],
     )
-
-
-def _moment(moment: datetime) -> object:
-    """As the database compares it."""
-    return connection.ops.adapt_datetimefield_value(moment)

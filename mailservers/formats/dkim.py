@@ -30,8 +30,24 @@ def canonical_field(name: bytes, value: bytes) -> bytes:
     return name.lower() + b":" + _BLANKS.sub(b" ", unfold(value)).strip(b" ")
 
 
+class Covered:
+    """What signatures of a message cover, made once for all of them: the `wanted` fields and the body."""
+
+    def __init__(self, message: bytes, wanted: Sequence[bytes] = SIGNED_FIELDS) -> None:
+        body_start = header_end(message)
+        names, chosen = _choose(list(iter_fields(message[:body_start])), wanted)
+        body_hash = base64.b64encode(body_digest(message, body_start, is_relaxed=True)[0])
+        self._tags = b"; h=" + _fold_names(names) + b";\r\n\tbh=" + body_hash + b";\r\n\tb="
+        self._fields = b"".join(canonical_field(*field) + b"\r\n" for field in chosen)
+
+    def signed(self, name: bytes, tags: str, sign: Callable[[bytes], bytes]) -> bytes:
+        """A signature field of this name. `tags`: those before h=."""
+        value = tags.encode("ascii") + self._tags
+        return with_signature(name, value, sign(self._fields + canonical_field(name, value)))
+
+
 def sign_message(
-    message: bytes,
+    message: bytes | Covered,
     *,
     domain: str,
     selector: str,
@@ -45,19 +61,15 @@ def sign_message(
     "rsa-sha256" RSASSA-PKCS1-v1_5 with SHA-256, for "ed25519-sha256" Ed25519 over the SHA-256 digest. From is signed
     once more than it occurs, so that another one cannot be added (section 8.15)."""
     tags = f" v=1; a={algorithm}; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}"
-    return sign_fields(message, b"DKIM-Signature", tags, SIGNED_FIELDS, sign)
+    covered = Covered(message) if isinstance(message, bytes) else message
+    return covered.signed(b"DKIM-Signature", tags, sign)
 
 
 def sign_fields(
     message: bytes, name: bytes, tags: str, wanted: Sequence[bytes], sign: Callable[[bytes], bytes]
 ) -> bytes:
     """A signature field of this name over the body and the `wanted` fields. `tags`: those before h=."""
-    body_start = header_end(message)
-    names, chosen = _choose(list(iter_fields(message[:body_start])), wanted)
-    body_hash = base64.b64encode(body_digest(message, body_start, is_relaxed=True)[0])
-    value = tags.encode("ascii") + b"; h=" + _fold_names(names) + b";\r\n\tbh=" + body_hash + b";\r\n\tb="
-    signed = b"".join(canonical_field(*field) + b"\r\n" for field in chosen)
-    return with_signature(name, value, sign(signed + canonical_field(name, value)))
+    return Covered(message, wanted).signed(name, tags, sign)
 
 
 def with_signature(name: bytes, value: bytes, signature: bytes) -> bytes:

@@ -39,10 +39,15 @@ def canonical_pieces(message: Octets, start: int, *, is_relaxed: bool) -> Iterat
     while at < end:
         ink = search(_INK, message, at + PIECE, 1) if at + PIECE < end else None
         cut = ink[0] if ink else end
-        yield _RUNS.sub(b" ", message[at:cut]).replace(b" \r\n", b"\r\n")
+        yield _without_runs(message[at:cut]).replace(b" \r\n", b"\r\n")
         at = cut
     if end > start:
         yield b"\r\n"
+
+
+def _without_runs(piece: bytes) -> bytes:
+    """Most bodies have none: two searches for that take a tenth of the expression's time."""
+    return _RUNS.sub(b" ", piece) if b"\t" in piece or b"  " in piece else piece
 
 
 def _end(message: Octets, start: int, strip: bytes) -> int:

@@ -15,14 +15,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Min, Q, QuerySet
+from django.db import connection
+from django.db.models import F, Q, QuerySet
 
-from accounts.models import Domain
 from mailservers.formats.esmtp import NOTHING_ASKED, DeliverBy, DsnRequest
-from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
+from mailservers.models import QueuedRecipient, RecipientState
 from mailservers.outbound.way import Route
 from mailservers.store.content import read_messages
 from mailservers.store.events import Step
+from mailservers.store.statements import fetch, from_moment, marks, to_moment, write
 from mailservers.store.transaction import Event, Transaction
 
 CANDIDATES = 400  # rows looked at in one claim
@@ -80,9 +81,8 @@ def claim(tx: Transaction, token: str, limit: int, allowance: Mapping[str, int])
     groups = _choose(tx.now, limit, allowance)
     if not groups:
         return []
-    due = _lockable(_due(tx.now)).filter(queued_id__in={queued_id for queued_id, _ in groups})
     recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {group: [] for group in groups}
-    for queued_id, domain, *columns in due.order_by("id").values_list(*_RECIPIENT_COLUMNS):
+    for queued_id, domain, *columns in _due_of(tx.now, sorted({queued_id for queued_id, _ in groups})):
         chosen, claimed = recipients.get((queued_id, domain)), _claimed(*columns)
         if chosen is not None and len(chosen) < MAX_RECIPIENTS and (not chosen or chosen[0].route == claimed.route):
             chosen.append(claimed)
@@ -113,10 +113,28 @@ def _claimed(pk: int, address: str, notify: str, orcpt: str, route: str) -> Clai
 
 
 def _lease(tx: Transaction, token: str, ids: Sequence[int]) -> None:
-    lease_until = tx.now + timedelta(seconds=settings.QUEUE_LEASE_S)
+    lease_until = to_moment(tx.now + timedelta(seconds=settings.QUEUE_LEASE_S))
     for start in range(0, len(ids), CHUNK):
-        rows = QueuedRecipient.objects.filter(id__in=ids[start : start + CHUNK])
-        rows.update(lease_until=lease_until, lease_token=token)
+        some = ids[start : start + CHUNK]
+        statement = "UPDATE mailservers_queuedrecipient SET lease_until = %s, lease_token = %s WHERE id IN ({})"
+        write(statement.format(marks(len(some))), [lease_until, token, *some])
+
+
+def _due_of(now: datetime, queued_ids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """The recipients of these messages that are due, locked: _RECIPIENT_COLUMNS."""
+    moment = to_moment(now)
+    return fetch(
+        f"SELECT {', '.join(_RECIPIENT_COLUMNS)} FROM mailservers_queuedrecipient"
+        " WHERE (lease_until IS NULL OR lease_until <= %s) AND next_attempt <= %s"
+        f" AND state IN ({marks(len(OPEN_STATES))}) AND queued_id IN ({marks(len(queued_ids))})"
+        f" ORDER BY id{_skip_locked()}",
+        [moment, moment, *OPEN_STATES, *queued_ids],
+    )
+
+
+def _skip_locked() -> str:
+    """Locked rows are another runner's claim under way; SQLite has one writer."""
+    return " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
 
 
 def _due(now: datetime) -> QuerySet[QueuedRecipient]:
@@ -135,13 +153,9 @@ def _lockable(rows: QuerySet[QueuedRecipient]) -> QuerySet[QueuedRecipient]:
 def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tuple[int, str]]:
     """(queued message, domain) of the groups to claim: new ones in the order of their senders' turns, those tried
     before in the order in which they are due. Each state is asked for alone, along its index."""
-    full = [domain for domain, room in allowance.items() if room <= 0]
-    rows: list[tuple[datetime, int, int, str]] = []
+    rows: list[tuple[Any, ...]] = []
     for state in OPEN_STATES:
-        due = _lockable(QueuedRecipient.objects.filter(_free(now), state=state, next_attempt__lte=now))
-        due = due.exclude(domain__in=full) if full else due
-        order = "turn" if state == RecipientState.QUEUED else "next_attempt"
-        rows += due.order_by(order).values_list(order, "id", "queued_id", "domain")[:CANDIDATES]
+        rows += _candidates(now, state, [domain for domain, room in allowance.items() if room <= 0])
     unknown = settings.QUEUE_DESTINATION_START * UNKNOWN_DOMAIN
     room = dict(allowance)
     chosen: list[tuple[int, str]] = []
@@ -155,33 +169,78 @@ def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tup
     return chosen
 
 
-_QUEUED_COLUMNS = (
-    "id", "message_id", "message__size", "trace_id", "reverse_path", "sender_id", "smtputf8", "created_at",
-    "expires_at", "envid", "ret", "require_tls", "is_binary", "tls_optional", "priority", "deliver_by",
-    "by_mode",
-)  # fmt: skip
-_ENVELOPE_COLUMNS = 9  # of them come before a Job's domain and recipients
-_BY_COLUMNS = 2  # the last
+def _candidates(now: datetime, state: str, full: Sequence[str]) -> list[tuple[Any, ...]]:
+    """(what they are ordered by, id, queued id, domain) of the first that are due, along an index; those of `full`
+    domains are passed over."""
+    order = "turn" if state == RecipientState.QUEUED else "next_attempt"
+    others = f" AND domain NOT IN ({marks(len(full))})" if full else ""
+    moment = to_moment(now)
+    return fetch(
+        f"SELECT {order}, id, queued_id, domain FROM mailservers_queuedrecipient"
+        f" WHERE (lease_until IS NULL OR lease_until <= %s) AND state = %s AND next_attempt <= %s{others}"
+        f" ORDER BY {order} LIMIT {CANDIDATES}{_skip_locked()}",
+        [moment, state, moment, *full],
+    )
+
+
+_QUEUED = """
+    SELECT q.id, q.message_id, m.size, q.trace_id, q.reverse_path, q.sender_id, q.smtputf8, q.created_at, q.expires_at,
+        q.envid, q.ret, q.require_tls, q.is_binary, q.tls_optional, q.priority, q.deliver_by, q.by_mode
+    FROM mailservers_queuedmessage q JOIN mailservers_message m ON m.id = q.message_id WHERE q.id IN ({})
+"""
 
 
 def _jobs(token: str, recipients: Mapping[tuple[int, str], Sequence[ClaimedRecipient]]) -> list[Job]:
     """One job for each group that has recipients."""
-    rows = QueuedMessage.objects.filter(id__in={queued_id for queued_id, _ in recipients})
-    messages = {row[0]: row for row in rows.values_list(*_QUEUED_COLUMNS)}
+    if not recipients:
+        return []
+    queued_ids = sorted({queued_id for queued_id, _ in recipients})
+    messages = {row[0]: row for row in fetch(_QUEUED.format(marks(len(queued_ids))), queued_ids)}
     contents = dict(read_messages([row[1] for row in messages.values() if row[2] <= SMALL_OCTETS]))
-    domains = {domain for _, domain in recipients}
-    ours = set(Domain.objects.filter(name__in=domains, is_active=True).values_list("name", flat=True))
-    jobs: list[Job] = []
-    for (queued_id, domain), chosen in recipients.items():
-        row = messages.get(queued_id)
-        if chosen and row is not None:
-            envelope, asked = row[:_ENVELOPE_COLUMNS], row[_ENVELOPE_COLUMNS:-_BY_COLUMNS]
-            route = chosen[0].route
-            goes_home = domain in ours and not route
-            way = (_deliver_by(*row[-_BY_COLUMNS:]), goes_home, route, None, contents.get(row[1]))
-            fields: tuple[Any, ...] = (*envelope, domain, tuple(chosen), *asked, *way)
-            jobs.append(Job(token, *fields))
-    return jobs
+    ours = _ours({domain for _, domain in recipients})
+    return [
+        _job(token, messages[queued_id], domain, chosen, contents, is_ours=domain in ours)
+        for (queued_id, domain), chosen in recipients.items()
+        if chosen and queued_id in messages
+    ]
+
+
+def _job(
+    token: str,
+    row: tuple[Any, ...],
+    domain: str,
+    chosen: Sequence[ClaimedRecipient],
+    contents: Mapping[int, bytes],
+    *,
+    is_ours: bool,
+) -> Job:
+    *envelope, smtputf8, created, expires, envid, ret, require_tls, is_binary, tls_optional, priority, by, mode = row
+    route = chosen[0].route
+    fields: tuple[Any, ...] = (
+        *envelope,
+        bool(smtputf8),
+        from_moment(created),
+        from_moment(expires),
+        domain,
+        tuple(chosen),
+        envid,
+        ret,
+        bool(require_tls),
+        bool(is_binary),
+        bool(tls_optional),
+        priority,
+        _deliver_by(from_moment(by), mode),
+        is_ours and not route,
+        route,
+        None,  # how it is sent is for `routes` to say
+        contents.get(row[1]),
+    )
+    return Job(token, *fields)
+
+
+def _ours(domains: Collection[str]) -> set[str]:
+    statement = f"SELECT name FROM accounts_domain WHERE is_active AND name IN ({marks(len(domains))})"
+    return {name for (name,) in fetch(statement, list(domains))}
 
 
 def _deliver_by(at: datetime | None, mode: str) -> DeliverBy | None:
@@ -220,6 +279,11 @@ def _set_aside(tx: Transaction, ids: Sequence[int]) -> None:
 
 def next_due(now: datetime, blocked: Collection[str]) -> datetime | None:
     """When the next free recipient is due, those of `blocked` domains apart; None: there is none."""
-    waiting = QueuedRecipient.objects.filter(_free(now)).exclude(domain__in=list(blocked))
-    moments = [waiting.filter(state=s).aggregate(moment=Min("next_attempt"))["moment"] for s in OPEN_STATES]
-    return min((moment for moment in moments if moment is not None), default=None)
+    others = f" AND domain NOT IN ({marks(len(blocked))})" if blocked else ""
+    earliest = (
+        "SELECT MIN(next_attempt) FROM mailservers_queuedrecipient"
+        f" WHERE (lease_until IS NULL OR lease_until <= %s) AND state = %s{others}"
+    )
+    values = [value for state in OPEN_STATES for value in (to_moment(now), state, *blocked)]
+    moments = fetch(" UNION ALL ".join([earliest] * len(OPEN_STATES)), values)
+    return min((from_moment(moment) for (moment,) in moments if moment is not None), default=None)

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from mailservers.formats.dsn import Action, RecipientReport
 from mailservers.formats.esmtp import DsnRequest, original_recipient
-from mailservers.models import QueuedMessage, QueuedRecipient, RecipientState
+from mailservers.models import QueuedRecipient, RecipientState
 from mailservers.outbound.bounces import send_notice
 from mailservers.outbound.homeward import Homeward, write_home
 from mailservers.outbound.leases import OPEN_STATES, WAITING_STATES, ClaimedRecipient, Job
@@ -25,6 +25,7 @@ from mailservers.store import outbox
 from mailservers.store.engine import bulk
 from mailservers.store.events import Step
 from mailservers.store.removing import forget_messages
+from mailservers.store.statements import fetch, marks, write
 from mailservers.store.transaction import Event, Transaction
 
 JITTER = 0.1  # of the pause: messages deferred together are not tried together for ever
@@ -218,9 +219,12 @@ def finish(tx: Transaction, queued_ids: Collection[int], *, keep: bool = False) 
 
 def _finished(queued_ids: Collection[int], ended: Collection[int]) -> set[int]:
     """Those messages that no recipient waits of, the rows `ended` apart (they are not written yet)."""
-    waiting = QueuedRecipient.objects.filter(queued_id__in=queued_ids, state__in=WAITING_STATES)
-    still_open = {queued_id for pk, queued_id in waiting.values_list("id", "queued_id") if pk not in ended}
-    return set(queued_ids) - still_open
+    statement = (
+        f"SELECT id, queued_id FROM mailservers_queuedrecipient WHERE queued_id IN ({marks(len(queued_ids))})"
+        f" AND state IN ({marks(len(WAITING_STATES))})"
+    )
+    waiting = fetch(statement, [*queued_ids, *WAITING_STATES]) if queued_ids else ()
+    return set(queued_ids) - {queued_id for pk, queued_id in waiting if pk not in ended}
 
 
 def forget_queued(tx: Transaction, queued_ids: Collection[int], *, keep: bool = False) -> None:
@@ -228,10 +232,9 @@ def forget_queued(tx: Transaction, queued_ids: Collection[int], *, keep: bool = 
     more."""
     if not queued_ids:
         return
-    queued = QueuedMessage.objects.filter(pk__in=queued_ids)
-    rows = list(queued.values_list("message_id", "outbox_id", "outbox_uid"))
-    recipients = QueuedRecipient.objects.filter(queued_id__in=queued_ids)
-    recipients._raw_delete(recipients.db)  # nothing cascades from either
-    queued._raw_delete(queued.db)
+    ids, some = list(queued_ids), marks(len(queued_ids))
+    rows = fetch(f"SELECT message_id, outbox_id, outbox_uid FROM mailservers_queuedmessage WHERE id IN ({some})", ids)
+    write(f"DELETE FROM mailservers_queuedrecipient WHERE queued_id IN ({some})", ids)  # nothing cascades from either
+    write(f"DELETE FROM mailservers_queuedmessage WHERE id IN ({some})", ids)
     outbox.leave(tx, [(mailbox_id, uid) for _, mailbox_id, uid in rows], keep=keep)
     forget_messages(tx, [message_id for message_id, _, _ in rows])

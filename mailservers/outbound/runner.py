@@ -135,7 +135,7 @@ class QueueRunner:
             jobs = await store.call(claim, self._token(), wanted, self._destinations.allowance())
             self._destinations.add(part for job in jobs for part in self._means.routes.divide(job))
             self._begin_ready()
-            if not jobs:
+            if len(jobs) < wanted:  # all there is, or all that its destinations have room for
                 return await self._until_due()
         return settings.QUEUE_POLL_S
 

@@ -27,7 +27,7 @@ from accounts.keys import RSA, KeyUnreadable, PrivateKey, load_private_key
 from accounts.models import DkimKey
 from mailservers.formats.addresses import parse_address_list
 from mailservers.formats.arc_sealing import Sealer, arc_set, own_results
-from mailservers.formats.dkim import sign_message
+from mailservers.formats.dkim import Covered, sign_message
 from mailservers.formats.headers import first_field, header_end
 from mailservers.formats.mailbox_address import InvalidAddress
 from mailservers.formats.outgoing import domain_on_wire
@@ -113,10 +113,10 @@ def _read_keys(domain: str) -> list[SigningKey]:
 
 
 def _signed(message: bytes, domain: str, keys: Sequence[SigningKey]) -> bytes:
-    fields = b""
+    fields, covered = b"", Covered(message)
     for selector, algorithm, key, _ in keys:
         field = sign_message(
-            message,
+            covered,
             domain=domain_on_wire(domain),
             selector=selector,
             signed_at=int(time.time()),

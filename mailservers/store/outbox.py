@@ -18,10 +18,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db import connection
+
 from mailservers.models import OUTBOX_USE, Flag, Mailbox, MailboxMessage, Message, QueuedMessage
 from mailservers.store.mailboxes import create_mailbox, subscribe
 from mailservers.store.placing import Placed, lock_mailbox, lock_mailboxes, save_mailboxes
 from mailservers.store.removing import remove_places, select_places
+from mailservers.store.statements import fetch, marks
 from mailservers.store.threads import assign_to_stored
 from mailservers.store.transaction import Transaction
 
@@ -45,8 +48,16 @@ _COLUMNS = tuple(Waiting.__dataclass_fields__)
 
 def lock_queued(ids: Iterable[int]) -> dict[int, Waiting]:
     """Queued messages under their locks: one at a time decides about a message's end."""
-    rows = QueuedMessage.objects.select_for_update().filter(pk__in=list(ids)).order_by("pk")
-    return {row[0]: Waiting(*row) for row in rows.values_list(*_COLUMNS)}
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    suffix = " FOR UPDATE" if connection.features.has_select_for_update else ""
+    rows = fetch(
+        f"SELECT {', '.join(_COLUMNS)} FROM mailservers_queuedmessage"
+        f" WHERE id IN ({marks(len(wanted))}) ORDER BY id{suffix}",
+        wanted,
+    )
+    return {row[0]: Waiting(*row) for row in rows}
 
 
 def outbox_id(tx: Transaction, owner_id: int) -> int:

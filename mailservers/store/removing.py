@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.conf import settings
 from django.db import connection
 
-from mailservers.models import (
-    DeletedMessage,
-    Expunged,
-    Flag,
-    MailboxMessage,
-    Message,
-    MessageData,
-    MessageText,
-    MessageVerdict,
-    QueuedMessage,
-    ReceivedReport,
-)
+from mailservers.models import Expunged, Flag, MailboxMessage
 from mailservers.store.content import remove_file
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
+from mailservers.store.statements import fetch, marks, write
 from mailservers.store.transaction import Transaction
 
 CHUNK = 500  # values in one IN (...)
@@ -105,24 +96,31 @@ def keep_places(tx: Transaction, mailbox_id: int, uids: Sequence[int]) -> bool:
     return True
 
 
+_UNHELD = """
+    SELECT m.id, d.file FROM mailservers_message m LEFT JOIN mailservers_messagedata d ON d.message_id = m.id
+    WHERE m.id IN ({})
+        AND NOT EXISTS (SELECT 1 FROM mailservers_mailboxmessage h WHERE h.message_id = m.id)
+        AND NOT EXISTS (SELECT 1 FROM mailservers_deletedmessage h WHERE h.message_id = m.id)
+        AND NOT EXISTS (SELECT 1 FROM mailservers_queuedmessage h WHERE h.message_id = m.id)
+        AND NOT EXISTS (SELECT 1 FROM mailservers_receivedreport h WHERE h.message_id = m.id)
+"""
+_FORGET = (  # nothing cascades: what refers to them was looked for
+    "UPDATE mailservers_messagetext SET is_gone = TRUE WHERE id IN ({})",  # store.searching takes them out
+    "DELETE FROM mailservers_messagedata WHERE message_id IN ({})",
+    "DELETE FROM mailservers_messageverdict WHERE message_id IN ({})",
+    "DELETE FROM mailservers_message WHERE id IN ({})",
+)
+
+
 def forget_messages(tx: Transaction, message_ids: Sequence[int]) -> None:
     """Delete those contents that nothing refers to any more; their files go after the commit."""
     wanted = sorted(set(message_ids))
     for start in range(0, len(wanted), CHUNK):
-        ids = set(wanted[start : start + CHUNK])
-        ids -= set(MailboxMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
-        ids -= set(DeletedMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
-        ids -= set(QueuedMessage.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
-        if ids:
-            ids -= set(ReceivedReport.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
-        if not ids:
-            continue
-        data = MessageData.objects.filter(pk__in=ids)
-        for name in data.exclude(file="").values_list("file", flat=True):
-            tx.after_commit.append(lambda name=name: remove_file(name))  # type: ignore[misc]
-        MessageText.objects.filter(pk__in=ids).update(is_gone=True)  # store.searching takes them out of the index
-        data._raw_delete(data.db)  # nothing cascades from here
-        verdicts = MessageVerdict.objects.filter(pk__in=ids)
-        verdicts._raw_delete(verdicts.db)
-        messages = Message.objects.filter(pk__in=ids)
-        messages._raw_delete(messages.db)  # checked above what refers to them
+        some = wanted[start : start + CHUNK]
+        rows = fetch(_UNHELD.format(marks(len(some))), some)
+        for _, name in rows:
+            if name:
+                tx.after_commit.append(partial(remove_file, name))
+        ids = [pk for pk, _ in rows]
+        for statement in _FORGET if ids else ():
+            write(statement.format(marks(len(ids))), ids)

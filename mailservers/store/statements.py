@@ -8,6 +8,7 @@ are Django's all the same, and whoever watches the connection's queries sees the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +40,18 @@ def write(statement: str, values: Sequence[Any]) -> int:
 def marks(count: int) -> str:
     """For so many values in an IN clause."""
     return ", ".join(["%s"] * count)
+
+
+def to_moment(moment: datetime) -> Any:
+    """As the database holds and compares it."""
+    return connections[DEFAULT_DB_ALIAS].ops.adapt_datetimefield_value(moment)
+
+
+def from_moment(value: Any) -> Any:
+    """What `fetch` gives, as an aware datetime, or None. SQLite has text, which the driver reads where it comes
+    straight from a column."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _needs_django(connection: Any) -> bool:
