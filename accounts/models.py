@@ -132,6 +132,26 @@ class RecoveryCode(models.Model):
         constraints = (models.UniqueConstraint(fields=("user", "digest"), name="recovery_code_once"),)
 
 
+class ServerCertificate(models.Model):
+    """A certificate for all listeners; the newest is in use, unless files are named in the settings."""
+
+    class Source(models.TextChoices):
+        UPLOAD = "upload", "Uploaded"
+        ACME = "acme", "Got by ACME"
+
+    source = models.CharField(max_length=10, choices=Source.choices)
+    chain = models.TextField()  # PEM, our own certificate first
+    sealed_key = models.BinaryField()  # PEM
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class ServerValue(models.Model):
+    """What the installation decides and remembers about itself while it runs; who writes a name says what it is."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    value = models.JSONField()
+
+
 class RoleRule(models.Model):
     """What is asked of everybody with a role."""
 

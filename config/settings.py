@@ -80,9 +80,14 @@ if _lmtp_port := env.str("POSTROOM_LMTP_PORT", default=""):  # empty: no LMTP ov
     PORTS["lmtp"] = int(_lmtp_port)
     if PORTS["lmtp"] == 25:
         raise ImproperlyConfigured("POSTROOM_LMTP_PORT: LMTP must not be on port 25 (RFC 2033 5)")
+if _https_port := env.str("POSTROOM_HTTPS_PORT", default=""):  # empty: no TLS on the web side, a proxy speaks it
+    PORTS["https"] = int(_https_port)
+    PUBLIC_PORTS["https"] = env.int("POSTROOM_PUBLIC_HTTPS_PORT", default=PORTS["https"])
 PROXY_FROM = env.list("POSTROOM_PROXY_FROM", default=[])  # networks of proxies that send the PROXY protocol's header
 TLS_CERT_FILE = env.str("POSTROOM_TLS_CERT_FILE", default="")  # both empty: self-signed, made on first start
 TLS_KEY_FILE = env.str("POSTROOM_TLS_KEY_FILE", default="")
+ACME_DIRECTORY = env.str("POSTROOM_ACME_DIRECTORY", default="https://acme-v02.api.letsencrypt.org/directory")
+ACME_CA_FILE = env.str("POSTROOM_ACME_CA_FILE", default="")  # PEM: whom to believe that it is the directory
 
 # ---------------------------------------------------------------- limits of the mail servers
 
@@ -278,9 +283,12 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 ALLOWED_HOSTS = env.list("POSTROOM_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOSTNAME])
 CSRF_TRUSTED_ORIGINS = env.list("POSTROOM_TRUSTED_ORIGINS", default=[])
-WEB_TLS = env.bool("POSTROOM_WEB_TLS", default=False)  # True behind a proxy that speaks TLS
+WEB_TLS = env.bool("POSTROOM_WEB_TLS", default="https" in PORTS)  # True behind a proxy that speaks TLS, too
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = WEB_TLS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if WEB_TLS else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if WEB_TLS and "https" not in PORTS else None
+SECURE_SSL_REDIRECT = WEB_TLS and "https" in PORTS  # what comes without TLS goes there
+SECURE_SSL_HOST = HOSTNAME if PUBLIC_PORTS.get("https", 443) == 443 else f"{HOSTNAME}:{PUBLIC_PORTS['https']}"
+SECURE_REDIRECT_EXEMPT = [r"^\.well-known/acme-challenge/"]
 SECURE_HSTS_SECONDS = 31_536_000 if WEB_TLS else 0
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

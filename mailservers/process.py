@@ -10,18 +10,19 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 
 import uvicorn
+from django.conf import settings
 
 from accounts.auth.live import live_sessions
 from accounts.auth.strengthen import Strengthening
 from mailservers.outbound.runner import QueueRunner
 from mailservers.reporting.keeping import Reporting
-from mailservers.serving.certificates import server_context
+from mailservers.serving.certificates import Certificates
+from mailservers.serving.keeping_certificates import CertificateKeeper
 from mailservers.serving.listener import Listener, Service, bind
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
@@ -57,8 +58,8 @@ class ServingProcess:
     _listeners: list[Listener] = field(default_factory=list)
     _runner: QueueRunner | None = None
     _strengthening: Strengthening | None = None
-    _web: EmbeddedWeb | None = None
-    _web_task: asyncio.Task[None] | None = None
+    _webs: dict[str, tuple[EmbeddedWeb, asyncio.Task[None]]] = field(default_factory=dict)
+    _certificates: CertificateKeeper = field(default_factory=lambda: CertificateKeeper(Certificates()))
     _sweeping: Sweeping = field(default_factory=Sweeping)
     _indexer: Indexer = field(default_factory=Indexer)
     _tracing: TraceFeeder = field(default_factory=TraceFeeder)
@@ -74,9 +75,11 @@ class ServingProcess:
             loop.add_signal_handler(number, self._end, number)
         hub.attach()
         try:
+            await self._certificates.start(orders="outbound" in self.parts)
             await self._start_mail()
-            if "web" in self.parts:
-                await self._start_web(bind("web"))
+            for name in ("web", "https") if "web" in self.parts else ():
+                if name in settings.PORTS:
+                    await self._start_web(name)
         except BaseException:
             await self.stop()
             raise
@@ -93,15 +96,17 @@ class ServingProcess:
         self._tracing.start()
 
     async def _start_mail(self) -> None:
-        tls = server_context()
+        tls = self._certificates.front
         for service in services(self.parts):
             listener = Listener(service, tls)
             await listener.start()
             self._listeners.append(listener)
             self.ports[service.name] = listener.port
 
-    async def _start_web(self, sockets: list[socket.socket]) -> None:
-        self.ports["web"] = sockets[0].getsockname()[1]
+    async def _start_web(self, name: str) -> None:
+        sockets = bind(name)
+        self.ports[name] = sockets[0].getsockname()[1]
+        tls = self._certificates.front
         config = uvicorn.Config(
             "config.asgi:application",
             lifespan="off",
@@ -110,12 +115,14 @@ class ServingProcess:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=WEB_ENDS_WITHIN_S,
+            ssl_context_factory=(lambda _config, _default: tls) if name == "https" else None,
         )
-        self._web = EmbeddedWeb(config)
-        self._web_task = asyncio.create_task(self._web.serve(sockets=sockets), name="web")
-        while not self._web.started:
-            if self._web_task.done():
-                await self._web_task
+        web = EmbeddedWeb(config)
+        task = asyncio.create_task(web.serve(sockets=sockets), name=name)
+        self._webs[name] = web, task
+        while not web.started:
+            if task.done():
+                await task
                 raise RuntimeError("the web server ended at once")
             await asyncio.sleep(0.01)
 
@@ -131,8 +138,9 @@ class ServingProcess:
     async def stop(self) -> None:
         """Messages in hand finish or are answered 421; everything acknowledged is on disk."""
         self._sweeping.stop()
-        if self._web is not None:
-            self._web.should_exit = True
+        self._certificates.stop()
+        for web, _ in self._webs.values():
+            web.should_exit = True
         await _all_within_reason(self._stopping())
         if self._reporting is not None:  # when nobody counts any more
             await self._reporting.stop()
@@ -148,8 +156,7 @@ class ServingProcess:
             yield self._strengthening.stop()
         yield self._indexer.stop()
         yield self._tracing.stop()
-        if self._web_task is not None:
-            yield self._web_task
+        yield from (task for _, task in self._webs.values())
 
 
 async def _all_within_reason(parts: Iterable[Awaitable[object]]) -> None:

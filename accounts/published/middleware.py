@@ -16,6 +16,7 @@ VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {  # by path in lower 
     "/autodiscover/autodiscover.xml": views.autodiscover,
     "/mail.mobileconfig": views.configuration_profile,
 }
+ACME_CHALLENGES = "/.well-known/acme-challenge/"  # RFC 8555 section 8.3; what follows is case-sensitive
 
 
 class PublishedDocuments:
@@ -25,5 +26,7 @@ class PublishedDocuments:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(ACME_CHALLENGES):
+            return views.acme_challenge(request, request.path_info.removeprefix(ACME_CHALLENGES))
         view = VIEWS.get(request.path_info.lower())
         return self._get_response(request) if view is None else view(request)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import Domain
 from accounts.published import documents
+from accounts.services import acme_orders
 from accounts.services.mta_sts import policy_text
 from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii
 
@@ -30,6 +31,12 @@ def mta_sts_policy(request: HttpRequest) -> HttpResponse:
     if row is None:
         return _not_here()
     return HttpResponse(policy_text(row), content_type="text/plain; charset=utf-8")
+
+
+def acme_challenge(request: HttpRequest, token: str) -> HttpResponse:
+    """The key authorization of an order that is under way."""
+    text = acme_orders.key_authorization(token)
+    return _not_here() if text is None else HttpResponse(text, content_type="application/octet-stream")
 
 
 def autoconfig(request: HttpRequest) -> HttpResponse:

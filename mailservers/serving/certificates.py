@@ -1,4 +1,8 @@
-"""The TLS certificate of all listeners: the administrator's, or a self-signed one made on first start."""
+"""The TLS certificate of all listeners: the administrator's files, one from the console or by ACME, or one that we
+signed ourselves on first start.
+
+A listener is given `Certificates.front` once. Each handshake goes on with the context of the certificate that is in use
+then: a new one needs no restart, and connections that are there keep theirs."""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import datetime
 import ipaddress
 import os
 import ssl
+import tempfile
 from pathlib import Path
 
 from cryptography import x509
@@ -15,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from django.conf import settings
 
 VALID_DAYS = 825
+Pair = tuple[bytes, bytes]  # PEM: certificate with its chain, key
 
 
 class ServerContext(ssl.SSLContext):
@@ -36,27 +42,79 @@ def end_point_hash(certificate_pem: bytes) -> bytes:
     return certificate.fingerprint(algorithm)
 
 
+class Certificates:
+    """The certificate in use. `load` at the start, and again whenever there may be a new one."""
+
+    def __init__(self) -> None:
+        self.front: ssl.SSLContext = _bare_context()
+        self.front.sni_callback = self._choose
+        self.pem = b""  # of the certificate in use with its chain
+        self._current: ServerContext | None = None
+        self._key = b""
+
+    def load(self, stored: Pair | None = None) -> bool:
+        """True when it is another one than before. `stored`: from the console or by ACME; files of the settings go
+        before it. Raises OSError (ssl.SSLError is one) or ValueError for what is no certificate with its key: the one
+        in use stays."""
+        pem, key = self._read(stored)
+        if (pem, key) == (self.pem, self._key):
+            return False
+        self._current, self.pem, self._key = _context_of(pem, key), pem, key
+        return True
+
+    @staticmethod
+    def _read(stored: Pair | None) -> Pair:
+        if settings.TLS_CERT_FILE:
+            pem = Path(settings.TLS_CERT_FILE).read_bytes()
+            return pem, Path(settings.TLS_KEY_FILE).read_bytes() if settings.TLS_KEY_FILE else pem
+        if stored is not None:
+            return stored
+        certificate, key_file = _self_signed(_directory())
+        return certificate.read_bytes(), key_file.read_bytes()
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, front: ssl.SSLContext) -> None:
+        """OpenSSL asks at each handshake, also where the client names no host."""
+        assert self._current is not None
+        connection.context = self._current
+
+
 def server_context() -> ssl.SSLContext:
     """TLS 1.2 and up with the certificate of the settings, or `tls/` under the data directory."""
-    certificate, key = settings.TLS_CERT_FILE, settings.TLS_KEY_FILE
-    if not certificate:
-        certificate, key = _self_signed(settings.DATA_DIR / "tls")
+    certificates = Certificates()
+    certificates.load()
+    return certificates.front
+
+
+def _bare_context() -> ServerContext:
     context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.load_cert_chain(certificate, key or None)
-    context.end_point = end_point_hash(Path(certificate).read_bytes())
     return context
 
 
-def _self_signed(directory: Path) -> tuple[str, str]:
+def _context_of(pem: bytes, key: bytes) -> ServerContext:
+    context = _bare_context()
+    with tempfile.NamedTemporaryFile(dir=_directory(), suffix=".pem") as file:  # 0600; OpenSSL reads only files
+        file.write(key + b"\n" + pem)
+        file.flush()
+        context.load_cert_chain(file.name)
+    context.end_point = end_point_hash(pem)
+    return context
+
+
+def _directory() -> Path:
+    directory: Path = settings.DATA_DIR / "tls"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def _self_signed(directory: Path) -> tuple[Path, Path]:
     certificate, key = directory / "self-signed.pem", directory / "self-signed.key"
     if not (certificate.exists() and key.exists()):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         certificate_pem, key_pem = make_self_signed(settings.HOSTNAME)
         _write(key, key_pem)
         _write(certificate, certificate_pem)
-    return str(certificate), str(key)
+    return certificate, key
 
 
 def make_self_signed(hostname: str) -> tuple[bytes, bytes]:

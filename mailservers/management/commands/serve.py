@@ -16,6 +16,7 @@ from mailservers.seeding import seed_demo
 
 PORT_LINES = (
     ("web", "Webmail and console", "http://{host}:{port}/"),
+    ("https", "Webmail and console, TLS", "https://{host}:{port}/"),
     ("smtp", "SMTP, mail from other hosts", "{host}:{port}"),
     ("submission", "Submission, STARTTLS", "{host}:{port}"),
     ("submissions", "Submission, TLS", "{host}:{port}"),
@@ -55,7 +56,7 @@ class Command(BaseCommand):
             write(f"  Sign in once, as administrator, within 24 hours:\n  {state['admin_link']}\n")
         else:
             write("  There is no administrator yet. Make one with:\n  manage.py users add YOU@YOUR.DOMAIN --admin\n")
-        for name, label, form in PORT_LINES:
+        for name, label, form in (line for line in PORT_LINES if line[0] in state["ports"]):
             write(f"  {label:<30} {form.format(host=host, port=state['ports'][name])}")
         if state["accounts"]:
             write("\n  Demo accounts (these passwords were made for this installation):")
