@@ -3,6 +3,7 @@
 from django.urls import path
 
 from webmail.compose import views as compose
+from webmail.contacts import views as contacts
 from webmail.deleted import views as deleted
 from webmail.folders import sharing
 from webmail.folders import views as folders
@@ -32,6 +33,17 @@ urlpatterns = [
     path("mail/compose/save/", compose.save, name="compose-save"),
     path("mail/compose/send/", compose.send, name="compose-send"),
     path("mail/compose/discard/", compose.discard, name="compose-discard"),
+    path("mail/contacts/", contacts.contacts, name="contacts"),
+    path("mail/contacts/new/", contacts.contact, name="contact-new"),
+    path("mail/contacts/<int:contact_id>/", contacts.contact, name="contact"),
+    path("mail/contacts/act/", contacts.act, name="contacts-act"),
+    path("mail/contacts/doubles/", contacts.doubles, name="contact-doubles"),
+    path("mail/contacts/groups/new/", contacts.group, name="contact-group-new"),
+    path("mail/contacts/groups/<int:group_id>/", contacts.group, name="contact-group"),
+    path("mail/contacts/import/", contacts.import_file, name="contacts-import"),
+    path("mail/contacts/export/", contacts.export_file, name="contacts-export"),
+    path("mail/contacts/complete/", contacts.completions, name="contacts-complete"),
+    path("mail/contacts/check/", contacts.check, name="contacts-check"),
     path("mail/sending/undo/<str:trace_id>/", sending.undo_sending, name="undo-sending"),
     path("mail/sending/options/", sending.options, name="sending-options"),
     path("mail/sending/tracker/", sending.tracker, name="tracker"),

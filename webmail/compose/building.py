@@ -41,7 +41,10 @@ class Person:
     address: str
 
     def __str__(self) -> str:
-        return f'"{self.name}" <{self.address}>' if self.name and not _ATOM.match(self.name) else self._plain()
+        if not self.name or _ATOM.match(self.name):
+            return self._plain()
+        quoted = self.name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}" <{self.address}>'
 
     def _plain(self) -> str:
         return f"{self.name} <{self.address}>" if self.name else self.address

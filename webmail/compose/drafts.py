@@ -29,6 +29,7 @@ from webmail.compose.answering import carried_files, message_text
 from webmail.compose.building import File, Person, Written, build
 from webmail.compose.letter import CarriedFile, Letter, Origin, choose_sender
 from webmail.compose.people import NotAddresses, as_text, identities, parse_people, people_of
+from webmail.contacts.book import collect
 from webmail.marking.operations import mailbox_for
 from webmail.reading.layout import part_at
 from webmail.reading.parts import clean_name, content_type, file_name
@@ -69,8 +70,12 @@ def remove_draft(tx: Transaction, owner_id: int, uid: int, *, keep: bool = False
         raise DraftChanged("this draft was changed or sent elsewhere")
 
 
-def after_sending(tx: Transaction, owner_id: int, letter: Letter, answered: Sequence[tuple[int, int]]) -> None:
-    """In the sending transaction: the draft goes, the original is marked \\Answered or $Forwarded (RFC 5788)."""
+def after_sending(
+    tx: Transaction, owner_id: int, letter: Letter, written: Written, answered: Sequence[tuple[int, int]]
+) -> None:
+    """In the sending transaction: the draft goes, the recipients' addresses are collected, the original is marked
+    \\Answered or $Forwarded (RFC 5788)."""
+    collect(tx, owner_id, [*written.to, *written.cc, *written.bcc])
     if letter.draft_uid is not None:
         remove_draft(tx, owner_id, letter.draft_uid)
     is_reply = letter.origin is not None and letter.origin.kind == "reply"

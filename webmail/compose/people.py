@@ -30,7 +30,7 @@ def parse_people(text: str) -> list[Person]:
 def _plain_people(text: str) -> Iterator[Person]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
-            yield Person("", format_mailbox_address(*parse_mailbox_address(part)))
+            yield Person("", normal_address(part))
         except InvalidAddress as error:
             raise NotAddresses(f"“{part}” is not an e-mail address ({error}).") from None
 
@@ -42,6 +42,11 @@ def _person(found: Address) -> Person:
         shown = found.spec if found.raw_domain else found.name or found.local
         raise NotAddresses(f"“{shown}” is not an e-mail address ({error}).") from None
     return Person(one_line(found.name), format_mailbox_address(local, domain))
+
+
+def normal_address(text: str) -> str:
+    """As addresses are kept. Raises `InvalidAddress`."""
+    return format_mailbox_address(*parse_mailbox_address(text.strip()))
 
 
 def people_of(addresses: Iterable[Address]) -> list[Person]:

@@ -185,7 +185,7 @@ def _submit(request: MailRequest, letter: Letter, not_before: datetime | None) -
         peer=request.META.get("REMOTE_ADDR", ""),
         sent_mailbox_id=store.call_sync(mailbox_for, user.pk, "\\Sent"),
         not_before=not_before,
-        also=lambda tx: drafts.after_sending(tx, user.pk, letter, answered),
+        also=lambda tx: drafts.after_sending(tx, user.pk, letter, written, answered),
     )
 
 

@@ -2,6 +2,7 @@
 /* global htmx */
 
 import { toast } from "../js/page.mjs";
+import "./recipients.mjs";
 
 const form = () => document.getElementById("compose");
 let isDirty = false;

@@ -1,0 +1,61 @@
+"""Writing mail in a real browser, under the CSP that everybody has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.instance import Instance
+from tests.system.test_browser import chromium  # noqa: F401
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    demo = Instance(tmp_path_factory.mktemp("compose"), demo=True)
+    demo.start()
+    yield demo
+    demo.stop()
+
+
+@pytest.fixture
+def page(chromium: Browser, instance: Instance) -> Iterator[Page]:  # noqa: F811
+    context = chromium.new_context(base_url=f"http://127.0.0.1:{instance.ports['web']}")
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    anna = instance.accounts[1]
+    page.goto("/")
+    page.get_by_label("E-mail address").fill(anna["login"])
+    page.get_by_label("Password", exact=True).fill(anna["password"])
+    page.get_by_role("button", name="Sign in").click()
+    yield page
+    context.close()
+    assert not complaints
+
+
+def test_recipients_are_completed_and_checked(page: Page) -> None:
+    page.goto("/mail/contacts/new/")
+    page.get_by_label("Name").fill("Carla Núñez")
+    page.get_by_label("E-mail addresses").fill("carla@far.test")
+    page.get_by_role("button", name="Save").click()
+    page.goto("/mail/compose/")
+    to = page.get_by_role("combobox", name="To")
+    to.press_sequentially("núñ")
+    expect(page.locator(".completion")).to_have_count(1)
+    to.press("Enter")
+    expect(to).to_have_attribute("aria-expanded", "false")
+    to.press_sequentially("z@gmial.com,")
+    page.get_by_role("button", name="Did you mean gmail.com?").click()
+    expect(page.locator(".recipient-chip")).to_have_text([re.compile("Carla Núñez"), re.compile("z@gmail.com")])
+    expect(page.locator(".chip-outside")).to_have_count(2)
+    to.press_sequentially("half typed")
+    assert page.locator("input[name=to]").input_value() == '"Carla Núñez" <carla@far.test>, z@gmail.com, half typed'
+    to.fill("")
+    to.press("Backspace")
+    assert to.input_value() == "z@gmail.com"

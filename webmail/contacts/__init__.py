@@ -1,0 +1,1 @@
+"""People and groups: the address book, and the completion of addresses."""

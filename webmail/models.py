@@ -1,0 +1,61 @@
+"""What users keep in the webmail beside their mail."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+
+class Contact(models.Model):
+    """A person in a user's address book. `uid` is the vCard's; `rest` holds the properties of an imported card that
+    no field here shows, so that they are in the export again."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="contacts")
+    uid = models.CharField(max_length=255)
+    name = models.CharField(max_length=200, blank=True)
+    organisation = models.CharField(max_length=200, blank=True)
+    phones = models.JSONField(default=list)  # of strings
+    note = models.TextField(blank=True)
+    rest = models.TextField(blank=True)  # content lines, as in the card
+    search = models.TextField(blank=True)  # name, organisation and addresses, case folded
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "uid"), name="contact_once"),)
+
+
+class ContactAddress(models.Model):
+    """In the order of their ids: the first is the one that is written to."""
+
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="addresses")
+    address = models.CharField(max_length=320)
+
+
+class ContactGroup(models.Model):
+    """People who are written to together."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="contact_groups")
+    name = models.CharField(max_length=200)
+    members = models.ManyToManyField(Contact, related_name="groups")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "name"), name="contact_group_once"),)
+
+
+class CollectedAddress(models.Model):
+    """Somebody a user wrote to from the webmail, for completion."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    address = models.CharField(max_length=320)  # in lower case
+    name = models.CharField(max_length=200, blank=True)
+    times = models.IntegerField(default=1)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "address"), name="collected_address_once"),)
+
+
+class ListedUser(models.Model):
+    """A user who has chosen to be in their domain's shared address book."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True)
