@@ -39,7 +39,7 @@ def test_each_part_in_its_way() -> None:
     assert b"8bit" not in small and b"Content-Transfer-Encoding: 7bit" in small
     assert b"\r\nplain =3D \r\n" in small and b"D=C3=BCnen =3D3D=20\r\n" in small
     body = small.partition(b"\r\n\r\n")[2]
-    assert body.isascii() and small.startswith("Subject: hä\r\n".encode())
+    assert body.isascii() and "\r\nSubject: hä\r\n".encode() in small
     assert without_8bit(small) == small
 
 
