@@ -100,6 +100,21 @@ class Credential(models.Model):
         constraints = (models.UniqueConstraint(fields=("user", "kind", "name"), name="credential_name_once"),)
 
 
+class ApiToken(models.Model):
+    """What a program signs in to the API with: it may do a part of what its owner may. Only its SHA-256 is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)  # which program: "provisioning"
+    digest = models.BinaryField(max_length=32, unique=True)
+    permissions = models.CharField(max_length=500)  # names of `accounts.roles.Permission`, separated by spaces
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(null=True)  # to the hour
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "name"), name="api_token_name_once"),)
+
+
 class SecondFactor(models.Model):
     """What a user shows besides the password: an authenticator app's codes, or a passkey."""
 

@@ -7,7 +7,7 @@ the `Scope` of whoever asks: what is outside of it is not there (404).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from functools import cached_property
 
@@ -62,9 +62,12 @@ HIGHER = {  # whom a role may not touch: as high as itself, or higher
 class Scope:
     """What one person may do, and for whom. Made anew for each request: rights change."""
 
-    def __init__(self, user: User) -> None:
+    def __init__(self, user: User, among: Collection[str] | None = None) -> None:
+        """`among`: the names of the permissions that an API token has; it never has more than its owner."""
         self.user = user
         self.permissions = PERMISSIONS.get(user.role, frozenset()) if _counts(user) else frozenset()
+        if among is not None:
+            self.permissions = self.permissions.intersection(among)
         self.is_everything = user.role == Role.ADMIN
 
     def may(self, permission: Permission) -> bool:

@@ -208,6 +208,7 @@ AUTH_FAILURES_PER_ACCOUNT = env.int("POSTROOM_AUTH_FAILURES_PER_ACCOUNT", defaul
 AUTH_WINDOW_S = env.int("POSTROOM_AUTH_WINDOW", default=300)
 SCRAM = env.bool("POSTROOM_SCRAM", default=True)  # offer SCRAM-SHA-256 and keep keys of passwords for it
 TOKEN_ISSUERS = env.list("POSTROOM_TOKEN_ISSUERS", default=[])  # "postroom": `manage.py tokens`; none: no OAUTHBEARER
+API_RATE = env.int("POSTROOM_API_RATE", default=300)  # requests a minute, of one token; 0: any number
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "sign-in"

@@ -1,7 +1,7 @@
 """App passwords and access tokens: made here, known only by their SHA-256 (they are random: no slow hash is needed).
 
 An app password has 26 letters and digits, written in groups ("k3fv-9x2p-…"); case, spaces and hyphens do not count.
-A token begins with "prt_".
+A token for mail protocols begins with "prt_", one for the API with "pra_".
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from accounts.models import Credential
 
 SCOPES = ("imap", "pop3", "smtp")  # the services that a secret can open; the browser wants the user's own password
 TOKEN_PREFIX = "prt_"
+API_TOKEN_PREFIX = "pra_"
 _RANDOM_OCTETS = 16
 _APP_PASSWORD = re.compile(r"[a-z2-7]{26}")
 
@@ -29,6 +30,10 @@ def make_app_password() -> str:
 
 def make_token() -> str:
     return TOKEN_PREFIX + secrets.token_urlsafe(_RANDOM_OCTETS)
+
+
+def make_api_token() -> str:
+    return API_TOKEN_PREFIX + secrets.token_urlsafe(_RANDOM_OCTETS)
 
 
 def bare(app_password: str) -> str:

@@ -27,6 +27,8 @@ ACTIONS = {
     "address.create": "added the alias",
     "address.update": "changed the alias",
     "address.delete": "deleted the alias",
+    "api-token.add": "made an API token for",
+    "api-token.revoke": "revoked an API token of",
     "route.create": "added the route",
     "route.update": "changed the route",
     "route.delete": "deleted the route",

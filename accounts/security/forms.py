@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 
 from accounts.auth.app_secrets import SCOPES
+from accounts.roles import Permission, Scope
 
+PERMITS = {
+    Permission.OVERVIEW: "See the overview",
+    Permission.DOMAINS: "See domains",
+    Permission.CHANGE_DOMAINS: "Change domains",
+    Permission.OWN_DOMAINS: "Add and delete domains",
+    Permission.USERS: "See users",
+    Permission.CHANGE_USERS: "Add, change and delete users",
+    Permission.ADDRESSES: "See aliases and groups",
+    Permission.CHANGE_ADDRESSES: "Add, change and delete aliases and groups",
+    Permission.SENDERS: "Block and trust senders",
+    Permission.TRACE: "Follow messages",
+    Permission.QUEUE: "See the queue",
+    Permission.CHANGE_QUEUE: "Act on the queue",
+    Permission.ROUTES: "Change the routes of outgoing mail",
+    Permission.REPORTS: "See reports",
+    Permission.AUDIT: "See the audit",
+    Permission.SERVER: "Look after the server",
+}
 SERVICES = {"imap": "IMAP (reading)", "pop3": "POP3 (fetching)", "smtp": "SMTP (sending)"}
 
 
@@ -64,3 +85,25 @@ class AppPasswordForm(ConfirmForm):
         widget=forms.Select(attrs={"class": "input"}),
     )
     field_order = ("name", "scopes", "days", "current")
+
+
+class ApiTokenForm(ConfirmForm):
+    """`scope`: of the owner, who gives away a part of it."""
+
+    name = forms.CharField(
+        label="Which program uses it", max_length=100, widget=_text(placeholder="Provisioning script")
+    )
+    permissions = forms.MultipleChoiceField(label="What it may do", choices=(), widget=forms.CheckboxSelectMultiple)
+    days = forms.ChoiceField(
+        label="Works for",
+        choices=(("1", "a day"), ("30", "30 days"), ("90", "90 days"), ("365", "a year")),
+        initial="90",
+        widget=forms.Select(attrs={"class": "input"}),
+    )
+    field_order = ("name", "permissions", "days", "current")
+
+    def __init__(self, scope: Scope, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["permissions"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(each.value, PERMITS[each]) for each in Permission if scope.may(each)]

@@ -15,6 +15,8 @@ urlpatterns = [
     path("recovery-codes/", views.codes, name="codes"),
     path("app-passwords/", views.app_password_add, name="app-password-add"),
     path("app-passwords/revoke/", views.app_password_revoke, name="app-password-revoke"),
+    path("api-tokens/", views.api_token_add, name="api-token-add"),
+    path("api-tokens/revoke/", views.api_token_revoke, name="api-token-revoke"),
     path("sessions/<int:session_id>/end/", views.session_end, name="session-end"),
     path("sessions/end-others/", views.session_end_others, name="session-end-others"),
 ]

@@ -5,31 +5,35 @@ What would let a thief with a stolen browser stay (a new password, factor or app
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
 from typing import Any
 
 import segno
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.decorators import login_required
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from accounts.auth import passkeys, totp
-from accounts.auth.door import AuthenticationFailed, Throttled, check
-from accounts.models import Credential, Device, User
+from accounts.auth.app_secrets import digest, make_api_token
+from accounts.models import ApiToken, Credential, Device, User
+from accounts.roles import Scope
 from accounts.security import web_sessions
-from accounts.security.forms import SERVICES, AppPasswordForm, ChangePasswordForm, ConfirmForm, TotpForm
+from accounts.security.forms import (
+    PERMITS,
+    SERVICES,
+    ApiTokenForm,
+    AppPasswordForm,
+    ChangePasswordForm,
+    ConfirmForm,
+    TotpForm,
+)
+from accounts.security.own import OwnRequest, act, confirmed, done, own
 from accounts.security.required import is_required
 from accounts.services import (
-    AccountError,
     add_credential,
     hash_typed,
     new_app_password,
@@ -37,6 +41,7 @@ from accounts.services import (
     scram_keys_for,
     set_password,
 )
+from accounts.services.api_tokens import add_api_token, revoke_api_token
 from accounts.services.second_factors import (
     add_passkey,
     add_totp,
@@ -45,37 +50,19 @@ from accounts.services.second_factors import (
     replace_recovery_codes,
 )
 from mailservers.store.engine import store
-from mailservers.store.errors import StoreError
 
 ISSUER = "Postroom"
 _TOTP = "new_totp"  # in the session: the secret of an app that has not proved yet that it has it
 _CHALLENGE = "new_passkey"
 
 
-class OwnRequest(HttpRequest):
-    """A request of somebody who is signed in, about themselves."""
-
-    user: User
-
-
-View = Callable[..., HttpResponse]
-
-
-def own(view: View) -> View:
-    @wraps(view)
-    def guarded(request: OwnRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return view(request, *args, **kwargs)
-
-    return sensitive_post_parameters()(never_cache(login_required(guarded)))
-
-
 @own
 def home(request: OwnRequest) -> HttpResponse:
-    return _page(request)
+    return home_page(request)
 
 
-def _page(request: OwnRequest, status: int = 200, **forms: Form) -> HttpResponse:
-    user = request.user
+def home_page(request: OwnRequest, status: int = 200, **forms: Form) -> HttpResponse:
+    user, scope = request.user, Scope(request.user)
     context = {
         "factors": user.second_factors.order_by("created_at"),
         "codes_left": user.recovery_codes.count(),
@@ -91,6 +78,8 @@ def _page(request: OwnRequest, status: int = 200, **forms: Form) -> HttpResponse
         "app_form": AppPasswordForm(),
         "codes_form": ConfirmForm(),
         "passkey_form": ConfirmForm(prefix="passkey"),
+        "api_tokens": _shown_tokens(user),
+        "token_form": ApiTokenForm(scope) if scope.permissions else None,
         **forms,
     }
     return render(request, "security/home.html", context, status=status)
@@ -100,35 +89,6 @@ def _last_used(row: Credential) -> Any:
     return Device.objects.filter(credential=row).order_by("-seen_at").values_list("seen_at", flat=True).first()
 
 
-def _confirmed(request: OwnRequest, form: Form) -> bool:
-    """Is the form good, and `current` this user's password? Says on the form why not."""
-    if not form.is_valid():
-        return False
-    try:
-        check(request.user.login, form.cleaned_data["current"], address=_address(request), service="web")
-    except Throttled:
-        form.add_error("current", "Too many wrong passwords. Wait a few minutes, then try again.")
-    except AuthenticationFailed:
-        form.add_error("current", "That is not your password.")
-    else:
-        return True
-    return False
-
-
-def _address(request: HttpRequest) -> str:
-    return request.META.get("REMOTE_ADDR", "")
-
-
-def _done(request: OwnRequest, form: Form, act: Callable[[], object]) -> bool:
-    try:
-        act()
-    except StoreError as error:
-        field = error.field if isinstance(error, AccountError) and error.field in form.fields else None
-        form.add_error(field, str(error))
-        return False
-    return True
-
-
 # ---------------------------------------------------------------- password
 
 
@@ -136,7 +96,7 @@ def _done(request: OwnRequest, form: Form, act: Callable[[], object]) -> bool:
 @require_POST
 def password(request: OwnRequest) -> HttpResponse:
     form, user = ChangePasswordForm(request.POST), request.user
-    if _confirmed(request, form):
+    if confirmed(request, form):
         typed = form.cleaned_data["password"]
 
         def change() -> None:
@@ -145,12 +105,12 @@ def password(request: OwnRequest) -> HttpResponse:
                 keys = None
             store.call_sync(set_password, user.pk, hashed, actor=user.login, scram_keys=keys)
 
-        if _done(request, form, change):
+        if done(form, change):
             user.refresh_from_db()
             update_session_auth_hash(request, user)
             messages.success(request, "Your new password works from now on. Other browsers are signed out.")
             return redirect("security:home")
-    return _page(request, 422, password_form=form)
+    return home_page(request, 422, password_form=form)
 
 
 # ---------------------------------------------------------------- second factors
@@ -163,14 +123,14 @@ def totp_new(request: OwnRequest) -> HttpResponse:
         request.session[_TOTP] = totp.sealed(totp.new_secret()).hex()
     sealed = bytes.fromhex(request.session[_TOTP])
     form = TotpForm(request.POST or None)
-    if request.method == "POST" and _confirmed(request, form):
+    if request.method == "POST" and confirmed(request, form):
         step = totp.matching_step(sealed, form.cleaned_data["code"])
         if step is None:
             form.add_error("code", "That is not the code of this moment. Is the phone’s clock right?")
         else:
             codes = new_recovery_codes()
             name = form.cleaned_data["name"]
-            if _done(request, form, lambda: store.call_sync(add_totp, request.user.pk, sealed, name, step, codes)):
+            if done(form, lambda: store.call_sync(add_totp, request.user.pk, sealed, name, step, codes)):
                 del request.session[_TOTP]
                 return _added(request, codes)
     secret = totp.opened(sealed)
@@ -211,7 +171,7 @@ def passkey_options(request: OwnRequest) -> HttpResponse:
 def passkey_add(request: OwnRequest) -> HttpResponse:
     form = ConfirmForm(request.POST, prefix="passkey")
     challenge = request.session.pop(_CHALLENGE, "")
-    if _confirmed(request, form):
+    if confirmed(request, form):
         codes = new_recovery_codes()
         try:
             made = passkeys.check_registration(request, request.POST.get("answer", ""), challenge)
@@ -219,15 +179,15 @@ def passkey_add(request: OwnRequest) -> HttpResponse:
             form.add_error(None, "The passkey could not be added: the browser’s answer does not hold. Try again.")
         else:
             name = request.POST.get("name", "") or "Passkey"
-            if _done(request, form, lambda: store.call_sync(add_passkey, request.user.pk, made, name, codes)):
+            if done(form, lambda: store.call_sync(add_passkey, request.user.pk, made, name, codes)):
                 return _added(request, codes)
-    return _page(request, 422, passkey_form=form)
+    return home_page(request, 422, passkey_form=form)
 
 
 @own
 @require_POST
 def factor_remove(request: OwnRequest, factor_id: int) -> HttpResponse:
-    return _act(
+    return act(
         request,
         lambda: store.call_sync(remove_factor, request.user.pk, factor_id, actor=request.user.login),
         "It is not asked for any more.",
@@ -238,11 +198,11 @@ def factor_remove(request: OwnRequest, factor_id: int) -> HttpResponse:
 @require_POST
 def codes(request: OwnRequest) -> HttpResponse:
     form = ConfirmForm(request.POST)
-    if request.user.has_second_factor and _confirmed(request, form):
+    if request.user.has_second_factor and confirmed(request, form):
         made = new_recovery_codes()
-        if _done(request, form, lambda: store.call_sync(replace_recovery_codes, request.user.pk, made)):
+        if done(form, lambda: store.call_sync(replace_recovery_codes, request.user.pk, made)):
             return _show_codes(request, made)
-    return _page(request, 422, codes_form=form)
+    return home_page(request, 422, codes_form=form)
 
 
 # ---------------------------------------------------------------- app passwords
@@ -252,7 +212,7 @@ def codes(request: OwnRequest) -> HttpResponse:
 @require_POST
 def app_password_add(request: OwnRequest) -> HttpResponse:
     form = AppPasswordForm(request.POST)
-    if _confirmed(request, form):
+    if confirmed(request, form):
         data, secret = form.cleaned_data, new_app_password(request.user.login)
         expires = timezone.now() + timedelta(days=int(data["days"])) if data["days"] else None
 
@@ -267,20 +227,60 @@ def app_password_add(request: OwnRequest) -> HttpResponse:
                 expires_at=expires,
             )
 
-        if _done(request, form, add):
+        if done(form, add):
             return render(request, "security/app_password.html", {"name": data["name"], "secret": secret.secret})
-    return _page(request, 422, app_form=form)
+    return home_page(request, 422, app_form=form)
 
 
 @own
 @require_POST
 def app_password_revoke(request: OwnRequest) -> HttpResponse:
     name, user = request.POST.get("name", ""), request.user
-    return _act(
+    return act(
         request,
         lambda: store.call_sync(revoke_credential, user.pk, Credential.Kind.APP_PASSWORD, name, actor=user.login),
         f"{name} is shut out. Its connections end within seconds.",
     )
+
+
+# ---------------------------------------------------------------- API tokens
+
+
+@own
+@require_POST
+def api_token_add(request: OwnRequest) -> HttpResponse:
+    form = ApiTokenForm(Scope(request.user), request.POST)
+    if confirmed(request, form):
+        data, token = form.cleaned_data, make_api_token()
+        fields: dict[str, Any] = {
+            "name": data["name"],
+            "permissions": data["permissions"],
+            "expires_at": timezone.now() + timedelta(days=int(data["days"])),
+            "actor": request.user.login,
+        }
+        if done(form, lambda: store.call_sync(add_api_token, request.user.pk, digest(token), **fields)):
+            return render(request, "security/api_token.html", {"name": data["name"], "secret": token})
+    return home_page(request, 422, token_form=form)
+
+
+@own
+@require_POST
+def api_token_revoke(request: OwnRequest) -> HttpResponse:
+    name, user = request.POST.get("name", ""), request.user
+    return act(
+        request,
+        lambda: store.call_sync(revoke_api_token, user.pk, name, actor=user.login),
+        f"{name} works no more.",
+    )
+
+
+def _shown_tokens(user: User) -> list[tuple[ApiToken, list[str], bool]]:
+    """(token, what it may do, whether it has expired)."""
+    now, words = timezone.now(), {permission.value: text for permission, text in PERMITS.items()}
+    rows = ApiToken.objects.filter(user=user).order_by("-created_at")
+    return [
+        (row, [words[name] for name in row.permissions.split() if name in words], row.expires_at <= now) for row in rows
+    ]
 
 
 # ---------------------------------------------------------------- browsers
@@ -299,14 +299,4 @@ def session_end(request: OwnRequest, session_id: int) -> HttpResponse:
 def session_end_others(request: OwnRequest) -> HttpResponse:
     count = web_sessions.end_others(request.user, request.session.session_key)
     messages.success(request, f"{count} other browser{'s are' if count != 1 else ' is'} signed out.")
-    return redirect("security:home")
-
-
-def _act(request: OwnRequest, act: Callable[[], object], done: str) -> HttpResponse:
-    try:
-        act()
-    except StoreError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, done)
     return redirect("security:home")

@@ -38,6 +38,7 @@ PAGES = (
     "/console/reports/",
     "/console/roles/",
     "/account/",
+    "/api/",
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
