@@ -164,6 +164,7 @@ OUTBOUND_TIMEOUT_SCALE = env.float("POSTROOM_OUTBOUND_TIMEOUT_SCALE", default=1.
 # ---------------------------------------------------------------- checks of what comes in (mailservers/checks)
 
 DNS_SERVERS = env.list("POSTROOM_DNS_SERVERS", default=OUTBOUND_DNS_SERVERS)  # host or host:port; else resolv.conf
+AUTHORITATIVE_DNS_PORT = env.int("POSTROOM_AUTHORITATIVE_DNS_PORT", default=53)  # of our domains' own name servers
 DNSSEC_TRUST = env.bool("POSTROOM_DNSSEC_TRUST", default=False)  # believe the resolver's AD flag also off loopback
 DNS_TIMEOUT_S = env.float("POSTROOM_DNS_TIMEOUT", default=5.0)  # for one question, all servers and tries
 CHECK_TIMEOUT_S = env.float("POSTROOM_CHECK_TIMEOUT", default=10.0)  # each of two stages; then "temperror"

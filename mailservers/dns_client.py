@@ -50,7 +50,7 @@ class BadName(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`records`: bytes for TXT (strings joined), str for A, AAAA, PTR and CNAME, (preference, str) for MX, (usage,
+    """`records`: bytes for TXT (strings joined), str for A, AAAA, PTR, CNAME and NS, (preference, str) for MX, (usage,
     selector, matching type, bytes) for TLSA; names without the last dot. Empty with `exists` False: the name is not
     there (NXDOMAIN); else it has no such record. `is_secure`: a resolver that we trust has validated it (DNSSEC), with
     all aliases on the way. `canonical`: the name at their end, "" when the name is not there."""
@@ -59,6 +59,7 @@ class Answer:
     exists: bool = True
     is_secure: bool = False
     canonical: str = ""
+    texts: tuple[str, ...] = ()  # the records as zone files have them
 
 
 _VALUES: dict[str, Callable[[Any], Any]] = {
@@ -68,6 +69,9 @@ _VALUES: dict[str, Callable[[Any], Any]] = {
     "MX": lambda record: (record.preference, _text(record.exchange)),
     "PTR": lambda record: _text(record.target),
     "CNAME": lambda record: _text(record.target),
+    "NS": lambda record: _text(record.target),
+    "SRV": lambda record: (record.priority, record.weight, record.port, _text(record.target)),
+    "CAA": lambda record: (record.flags, record.tag, record.value),
     "TLSA": lambda record: (record.usage, record.selector, record.mtype, record.cert),
 }
 
@@ -136,7 +140,8 @@ class DnsClient:
         ttl_s = float(answer.chaining_result.minimum_ttl)
         records = tuple(value(record) for record in answer.rrset or ())
         canonical = _text(answer.chaining_result.canonical_name)
-        return Answer(records, is_secure=self._is_secure(answer.response), canonical=canonical), ttl_s
+        texts = tuple(record.to_text() for record in answer.rrset or ())
+        return Answer(records, is_secure=self._is_secure(answer.response), canonical=canonical, texts=texts), ttl_s
 
     def _is_secure(self, response: dns.message.Message) -> bool:
         """The AD flag, believed of a resolver on this machine, or where the administrator says so (RFC 7672 2.1.1)."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from asgiref.sync import async_to_sync
 from django import forms
 from django.contrib import messages
 from django.db.models import Count
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts import keys
@@ -15,8 +16,10 @@ from accounts.console.paging import page_after
 from accounts.console.users import QuotaForm, fills, quota_initial
 from accounts.roles import Permission
 from accounts.services import create_domain, delete_domain, set_domain_active, set_domain_quota
-from accounts.services.dns_records import records_of
+from accounts.services.dns_checks import are_settled, check_records
+from accounts.services.dns_records import records_of, zone_file
 from accounts.services.mta_sts import MODES_EXPLAINED, set_mta_sts_mode
+from mailservers.formats.mailbox_address import domain_to_ascii
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
 from mailservers.store.quota import domain_allowance
@@ -78,13 +81,31 @@ def domain(request: StaffRequest, domain_id: int) -> HttpResponse:
     held = domain_allowance(domain_id)
     context = {
         "domain": row,
-        "records": list(records_of(row)),
+        "rows": [{"record": record} for record in records_of(row)],
         "form": form,
         "held": held,
         "fills": held and fills(held),
     }
     context["mta_sts_modes"] = MODES_EXPLAINED
     return page(request, "domain.html", "domains", context, 422 if form.errors else 200)
+
+
+@needs(Permission.DOMAINS)
+def domain_dns(request: StaffRequest, domain_id: int) -> HttpResponse:
+    """The records' part of the page, each as it is now; it comes again by itself until all are fine."""
+    row = found(request.scope.domains(), pk=domain_id)
+    rows = async_to_sync(check_records)(list(records_of(row)))
+    return render(
+        request, "console/parts/dns_records.html", {"domain": row, "rows": rows, "settled": are_settled(rows)}
+    )
+
+
+@needs(Permission.DOMAINS)
+def domain_zone(request: StaffRequest, domain_id: int) -> HttpResponse:
+    row = found(request.scope.domains(), pk=domain_id)
+    response = HttpResponse(zone_file(row), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{domain_to_ascii(row.name)}.zone"'
+    return response
 
 
 @needs(Permission.CHANGE_DOMAINS)

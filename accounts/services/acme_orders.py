@@ -25,7 +25,13 @@ from django.utils import timezone
 from accounts import sealing
 from accounts.models import ServerCertificate
 from accounts.services import audit
-from accounts.services.certificates import CheckedCertificate, check_certificate, facts_of, use_certificate
+from accounts.services.certificates import (
+    CheckedCertificate,
+    check_certificate,
+    facts_of,
+    private_key,
+    use_certificate,
+)
 from accounts.services.errors import AccountError, InvalidValue
 from accounts.services.server_values import forget_value, get_value, set_value, take_lease
 from mailservers.store.engine import store
@@ -122,9 +128,10 @@ def _note_failure(tx: Transaction, error: str) -> None:
 
 
 def obtain(names: Sequence[str], email: str) -> CheckedCertificate:
-    """A new key and a certificate for it. Raises `OrderFailed`, and `InvalidValue` for a certificate that is none."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    """A certificate, for the key of the last one: a TLSA record then stays true (RFC 7671 section 8.1).
+
+    Raises `OrderFailed`, and `InvalidValue` for a certificate that is none."""
+    key_pem = _last_key() or _new_key()
     deadline = datetime.datetime.now() + datetime.timedelta(seconds=ORDER_WITHIN_S)  # naive, as acme's
     try:
         authority = _authority(email)
@@ -138,6 +145,16 @@ def obtain(names: Sequence[str], email: str) -> CheckedCertificate:
     except (errors.Error, messages.Error, josepy.Error, requests.RequestException, ValueError, OSError) as error:
         raise OrderFailed(f"{settings.ACME_DIRECTORY} says: {str(error)[:500]}") from error
     return check_certificate(order.fullchain_pem.encode(), key_pem)
+
+
+def _last_key() -> bytes | None:
+    row = ServerCertificate.objects.filter(source=ServerCertificate.Source.ACME).order_by("-pk").first()
+    return None if row is None else private_key(row)
+
+
+def _new_key() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _authority(email: str) -> client.ClientV2:

@@ -149,4 +149,17 @@ def use_certificate(tx: Transaction, checked: CheckedCertificate, source: str, *
 def stored_certificate() -> tuple[bytes, bytes] | None:
     """PEM certificate with chain, PEM key. Raises `sealing.Unreadable` under another SECRET_KEY."""
     row = ServerCertificate.objects.order_by("-pk").first()
-    return None if row is None else (row.chain.encode(), sealing.unseal(bytes(row.sealed_key), PURPOSE))
+    if row is None:
+        return None
+    key = private_key(row)
+    if key is None:
+        raise sealing.Unreadable
+    return row.chain.encode(), key
+
+
+def private_key(row: ServerCertificate) -> bytes | None:
+    """PEM; None when it was sealed under another SECRET_KEY."""
+    try:
+        return sealing.unseal(bytes(row.sealed_key), PURPOSE)
+    except sealing.Unreadable:
+        return None

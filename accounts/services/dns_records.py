@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from django.conf import settings
 
 from accounts import keys
@@ -20,6 +25,13 @@ _CLIENT_SERVICES = (
     ("_imap", "imap", 10),
     ("_pop3s", "pop3s", 20),
 )
+
+
+_CAA_NAMES = {
+    "api.letsencrypt.org": "letsencrypt.org",
+    "dv.acme-v02.api.pki.goog": "pki.goog",
+    "zerossl.com": "sectigo.com",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,61 @@ def records_of(domain: Domain) -> Iterator[DnsRecord]:
     )
     yield from _secure_transport(domain, name)
     yield from _clients(name)
+    yield from _issuers(name)
+
+
+def zone_file(domain: Domain) -> str:
+    """The records as a zone file (RFC 1035 section 5), for those who can import one."""
+    lines = [f"; {domain.name}: what its mail needs", "$TTL 3600"]
+    for record in records_of(domain):
+        value = _quoted(record.value) if record.type == "TXT" else record.value
+        lines += [f"; {record.what}", f"{record.name}. IN {record.type} {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """As character-strings of at most 255 octets (RFC 1035 section 3.3)."""
+    parts = [text[at : at + keys.TXT_STRING_OCTETS] for at in range(0, len(text), keys.TXT_STRING_OCTETS)]
+    return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
+
+
+def host_records(addresses: Iterable[str], tlsa: str = "") -> Iterator[DnsRecord]:
+    """Of this server: who it is for those it sends to. `addresses`: what its name leads to; `tlsa`: the record's value
+    where the zone is signed."""
+    for address in addresses:
+        reverse = ipaddress.ip_address(address).reverse_pointer
+        yield DnsRecord(
+            f"The name of {address}: set where the address comes from (your provider)",
+            reverse,
+            "PTR",
+            f"{settings.HOSTNAME}.",
+        )
+    yield from _issuers(settings.HOSTNAME)
+    if tlsa:
+        yield DnsRecord(
+            "Others check our certificate by the DNS (DANE)",
+            f"_25._tcp.{settings.HOSTNAME}",
+            "TLSA",
+            tlsa,
+            is_needed=False,
+        )
+
+
+def tlsa_value(certificate_pem: bytes) -> str:
+    """DANE-EE, the key's SHA-256 (RFC 7672 section 3.1.1): it stays when the certificate is renewed with its key."""
+    public = x509.load_pem_x509_certificate(certificate_pem).public_key()
+    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return f"3 1 1 {hashlib.sha256(spki).hexdigest()}"
+
+
+def _issuers(name: str) -> Iterator[DnsRecord]:
+    """Where we know what the authority calls itself in CAA records."""
+    host = urlsplit(settings.ACME_DIRECTORY).hostname or ""
+    issuer = next((name for suffix, name in _CAA_NAMES.items() if host.endswith(suffix)), "")
+    if issuer:
+        yield DnsRecord(
+            "Only this authority may issue certificates (CAA)", name, "CAA", f'0 issue "{issuer}"', is_needed=False
+        )
 
 
 def _what_key_is_for(key: DkimKey) -> str:
