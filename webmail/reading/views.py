@@ -62,7 +62,7 @@ class Body:
 @require_safe
 def message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     """The reader alone when htmx asks, else the whole page around it."""
-    opened = _open(request, mailbox_id, uid)
+    opened = open_or_404(request, mailbox_id, uid)
     if wants_part(request):
         context: dict[str, Any] = {"tree": (tree := folder_tree(request.user.pk)), "folder": tree.by_id(mailbox_id)}
         template = "webmail/_reader.html"
@@ -111,8 +111,8 @@ def part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> HttpR
 @require_safe
 def source(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     """Header fields and the octets as text."""
-    opened = _open(request, mailbox_id, uid)
-    raw = _raw(opened)
+    opened = open_or_404(request, mailbox_id, uid)
+    raw = raw_or_404(opened)
     context = {
         "opened": opened,
         "subject": opened.row.subject or "(no subject)",
@@ -128,9 +128,9 @@ def source(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
 @require_safe
 def raw_message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponseBase:
     """The whole message as a file."""
-    opened = _open(request, mailbox_id, uid)
+    opened = open_or_404(request, mailbox_id, uid)
     name = parts.clean_name(opened.row.subject) or "message"
-    raw = _raw(opened)
+    raw = raw_or_404(opened)
     content = raw if isinstance(raw, bytes) else raw.chunks()
     return parts.download(content, f"{name}.eml", "application/octet-stream", len(raw))
 
@@ -140,7 +140,7 @@ def raw_message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse
 
 def reader_context(request: MailRequest, opened: lists.OpenMessage) -> dict[str, Any]:
     row = opened.row
-    raw = _raw(opened)
+    raw = raw_or_404(opened)
     layout = lay_out(load_parts(opened.parts))
     wants_text = request.GET.get("view") == "text"
     header = read_fields(raw, opened)
@@ -200,14 +200,14 @@ def _inline_address(mailbox_id: int, uid: int, inline: dict[str, Place], content
     return reverse("message-part", args=[mailbox_id, uid, place.address])
 
 
-def _open(request: MailRequest, mailbox_id: int, uid: int) -> lists.OpenMessage:
+def open_or_404(request: MailRequest, mailbox_id: int, uid: int) -> lists.OpenMessage:
     opened = lists.open_message(request.user.pk, mailbox_id, uid)
     if opened is None:
         raise Http404
     return opened
 
 
-def _raw(opened: lists.OpenMessage) -> Octets:
+def raw_or_404(opened: lists.OpenMessage) -> Octets:
     raw = octets_of(opened.row.message_id, opened.row.size)
     if raw is None:  # expunged between the two reads
         raise Http404
@@ -215,8 +215,8 @@ def _raw(opened: lists.OpenMessage) -> Octets:
 
 
 def _part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> tuple[lists.OpenMessage, Octets, Part]:
-    opened = _open(request, mailbox_id, uid)
+    opened = open_or_404(request, mailbox_id, uid)
     found = part_at(load_parts(opened.parts), address)
     if found is None:
         raise Http404
-    return opened, _raw(opened), found
+    return opened, raw_or_404(opened), found
