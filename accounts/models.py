@@ -35,6 +35,17 @@ class Role(models.TextChoices):
     USER = "user", "User"
 
 
+class Theme(models.TextChoices):
+    SYSTEM = "", "As my system has it"
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+
+
+class Density(models.TextChoices):
+    ROOMY = "", "Roomy: with the first words of each message"
+    COMPACT = "compact", "Compact: more messages at once"
+
+
 class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(login=(username or "").lower())
@@ -56,6 +67,9 @@ class User(AbstractBaseUser):
     undo_s = models.PositiveSmallIntegerField(null=True)  # mail waits so long before it goes; null: UNDO_SEND_S
     undo_submitted = models.BooleanField(default=False)  # mail from mail programs, too
     tags_to_folders = models.BooleanField(default=False)  # user+tag goes to the folder "tag" where there is one
+    theme = models.CharField(max_length=10, blank=True, default="", choices=Theme.choices)
+    density = models.CharField(max_length=10, blank=True, default="", choices=Density.choices)
+    time_zone = models.CharField(max_length=64, blank=True, default="")  # IANA name; "": the browser's
     has_second_factor = models.BooleanField(default=False)  # mail programs then need app passwords
     credential_version = models.PositiveIntegerField(default=0)  # part of the login cache's key
     created_at = models.DateTimeField(auto_now_add=True)

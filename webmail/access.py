@@ -3,9 +3,9 @@
     @mail_view
     def mailbox(request: MailRequest, mailbox_id: int) -> HttpResponse: ...
 
-The decorator asks for sign-in, forbids caching, draws dates in the browser's time zone (cookie `tz`, set by
-page.mjs), and turns the store's refusals into answers: 404 for what is not there or not theirs, 403 for what the rights
-on a shared mailbox do not allow, 503 when busy.
+The decorator asks for sign-in, forbids caching, draws dates in the time zone that the user has chosen or else the
+browser's (cookie `tz`, set by page.mjs), and turns the store's refusals into answers: 404 for what is not there or not
+theirs, 403 for what the rights on a shared mailbox do not allow, 503 when busy.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def mail_view(view: View) -> View:
     return never_cache(login_required(guarded))
 
 
-def _zone(request: HttpRequest) -> zoneinfo.ZoneInfo | None:
-    name = request.COOKIES.get("tz", "")
+def _zone(request: MailRequest) -> zoneinfo.ZoneInfo | None:
+    name = getattr(request.user, "time_zone", "") or request.COOKIES.get("tz", "")
     try:
         return zoneinfo.ZoneInfo(name) if name else None
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -14,6 +14,7 @@ from webmail.reading import views as reading
 from webmail.searching import views as searching
 from webmail.senders import views as senders
 from webmail.sending import views as sending
+from webmail.settings import views as settings
 
 urlpatterns = [
     path("", listing.home, name="home"),
@@ -21,6 +22,10 @@ urlpatterns = [
     path("mail/search/", searching.search, name="search"),
     path("mail/deleted/", deleted.deleted, name="deleted"),
     path("mail/senders/", senders.senders, name="senders"),
+    path("mail/settings/", settings.display, name="display"),
+    path("mail/settings/storage/", settings.storage, name="storage"),
+    path("mail/settings/connecting/", settings.connecting, name="connecting"),
+    path("mail/settings/connecting/mail.mobileconfig", settings.profile, name="own-profile"),
     path("mail/folders/", folders.manage, name="folders"),
     path("mail/folders/list/", folders.sidebar, name="folder-list"),
     path("mail/folders/<int:mailbox_id>/rename/", folders.rename, name="folder-rename"),

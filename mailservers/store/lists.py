@@ -188,6 +188,12 @@ def open_message(user_id: int, mailbox_id: int, uid: int) -> OpenMessage | None:
     return OpenMessage(ListRow(*row), *texts, bytes(parts))  # type: ignore[call-arg]
 
 
+def largest(owner_id: int, limit: int) -> list[ListRow]:
+    """The owner's largest messages, the largest first."""
+    places = MailboxMessage.objects.filter(mailbox__owner_id=owner_id)
+    return _rows(places.order_by("-message__size", "-id")[:limit])
+
+
 def places_of_message_id(owner_id: int, message_id_field: str) -> list[tuple[int, int]]:
     """(mailbox id, UID) of each copy of the message with this Message-ID."""
     if not message_id_field:

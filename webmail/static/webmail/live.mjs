@@ -3,6 +3,7 @@
 
 import { openSocket } from "../js/socket.mjs";
 import { pane, reload, removeRows, takeRows } from "./list.mjs";
+import { notify } from "./notify.mjs";
 import { takeNews, watchTracker } from "./tracker.mjs";
 
 const POLL_MS = 20_000;
@@ -54,7 +55,11 @@ async function takeChanges() {
   if (answer.reset) return reload();
   const arrived = answer.rows ? takeRows(answer.rows) : 0;
   if (answer.gone.length) removeRows(answer.gone);
-  if (arrived) document.getElementById("announce").textContent = `${arrived} new message${arrived === 1 ? "" : "s"}`;
+  if (!arrived) return;
+  const words = `${arrived} new message${arrived === 1 ? "" : "s"}`;
+  document.getElementById("announce").textContent = words;
+  const newest = document.querySelector("#rows .row.is-unread");
+  notify(words, arrived === 1 ? (newest?.querySelector(".row-subject")?.textContent ?? "") : "");
 }
 
 async function takeFolders() {

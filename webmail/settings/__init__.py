@@ -1,0 +1,1 @@
+"""The settings area: display, storage, connecting other programs; its sidebar leads to the other settings, too."""
