@@ -48,7 +48,7 @@ def test_standard_folders_and_those_of_others_are_left_alone(browser: Client, st
 
 
 def test_usage_stands_below_the_folders(browser: Client, anna: User) -> None:
-    page = browser.get("/mail/folders/").content.decode()
+    page = browser.get("/mail/folders/list/").content.decode()
     assert "0 octets used" in page and "<progress" not in page
     User.objects.filter(pk=anna.pk).update(quota_octets=2**20, quota_messages=200)
     page = browser.get("/mail/folders/list/").content.decode()
