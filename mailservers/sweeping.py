@@ -22,7 +22,7 @@ from mailservers.store.sent_traces import FORGOTTEN_AT_ONCE, forget_sent_traces
 from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
 from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
 from mailservers.store.tracing.feeding import FORGOTTEN_AT_ONCE as SUMMARIES_AT_ONCE
-from mailservers.store.tracing.feeding import forget_summaries
+from mailservers.store.tracing.feeding import forget_addresses, forget_summaries
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ async def forget_trace() -> None:
     gone = SUMMARIES_AT_ONCE
     while gone == SUMMARIES_AT_ONCE:
         gone = await store.call(forget_summaries, before)
+    await store.call(forget_addresses, before)
 
 
 async def forget_old_expunges() -> None:

@@ -45,6 +45,7 @@ from mailservers.store.errors import ContentDamaged
 from mailservers.store.flags import FlagChange, FlagRow, store_flags
 from mailservers.store.queries import fetch_rows, is_there
 from mailservers.store.stored import StoredMessage
+from mailservers.store.tracing.opening import Opener, openings
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ class Plan:
         self.template = b" ".join(formats)  # of the items that are columns
         wanted = tuple(item for item in items if not isinstance(item, Attribute) or item.name == "BODY")
         self.content = self._content(wanted) if wanted else None
+        self.reads_text = any(_is_text(item) for item in wanted)
         self.sets_seen = any(isinstance(item, BodySection | BinarySection) and not item.peek for item in wanted)
 
     def _column(self, name: str) -> int:
@@ -154,6 +156,13 @@ class Plan:
 
 def _is_whole(item: BodySection) -> bool:
     return not item.part and not item.what and item.partial is None
+
+
+def _is_text(item: FetchItem) -> bool:
+    """Does it hand out what the message says, more than its header?"""
+    if isinstance(item, BodySection):
+        return not item.what.startswith("HEADER") and item.what != "MIME"
+    return isinstance(item, BinarySection)
 
 
 async def fetch(session: Session, request: FetchRequest, by_uid: bool = False) -> Reply:
@@ -204,6 +213,8 @@ async def _answer(session: Session, plan: Plan, uids: array[int], changed_since:
             _respond_to_all(session, plan, rows)
             await session.flush()
             continue
+        if plan.reads_text:
+            _note_opened(session, [row[plan.content.id_at] for row in rows])
         while rows:
             if plan.content.is_large(rows[0]):
                 unknown_encoding |= await _respond_in_chunks(
@@ -218,6 +229,12 @@ async def _answer(session: Session, plan: Plan, uids: array[int], changed_since:
             rows = rows[len(values) :]
             values = await store.read(_contents, selected.mailbox_id, plan.content, rows) if rows else []
     return found, unknown_encoding
+
+
+def _note_opened(session: Session, message_ids: Sequence[int]) -> None:
+    if session.identity is not None:
+        opener = Opener(session.identity.login, "IMAP", session.client_name, session.sink.peer_address)
+        openings.note(session.mailbox.mailbox_id, message_ids, opener)
 
 
 async def _mark_seen(selected: Selected, rows: Sequence[Row]) -> dict[int, FlagRow]:

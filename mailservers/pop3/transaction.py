@@ -12,6 +12,7 @@ from mailservers.pop3.reading import beginning, open_large
 from mailservers.pop3.replies import Answer, Octets, Refusal, Reply, ok
 from mailservers.pop3.session import Session
 from mailservers.store.engine import store
+from mailservers.store.tracing.opening import Opener, openings
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +62,19 @@ def retr(session: Session, number: int) -> Answer:
     wire = session.messages.take(number)
     if wire is None:
         return _fetch(session, number)
-    drop.note_retrieved(number)
+    _note_retrieved(session, drop, number)
     return _message(drop.size(number), wire)
+
+
+def _note_retrieved(session: Session, drop: Maildrop, number: int) -> None:
+    drop.note_retrieved(number)
+    openings.note(drop.mailbox_id, [drop.message_ids[number - 1]], Opener("", "POP3", "", session.wire.peer_address))
 
 
 async def _fetch(session: Session, number: int) -> Reply:
     wire = await session.messages.fetch(number)
     drop = _maildrop(session)
-    drop.note_retrieved(number)
+    _note_retrieved(session, drop, number)
     return _message(drop.size(number), wire)
 
 
@@ -80,7 +86,7 @@ async def _large(session: Session, number: int, lines: int | None = None) -> Rep
     if pieces is None:
         raise Refusal("Message has been removed by another session")
     if lines is None:
-        drop.note_retrieved(number)
+        _note_retrieved(session, drop, number)
     session.put(b"+OK\r\n" if lines is not None else b"+OK %d octets\r\n" % drop.size(number))
     try:
         while (piece := await store.read(next, pieces, None)) is not None:

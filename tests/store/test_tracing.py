@@ -11,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import User
-from mailservers.models import EventsRead, HourCount, TraceSummary, TraceTerm
+from mailservers.models import DeliveryEvent, EventsRead, HourCount, Message, TraceSummary, TraceTerm
+from mailservers.store.content import prepare as prepare_content
 from mailservers.store.engine import store
 from mailservers.store.events import Step
+from mailservers.store.placing import Delivery, Placement, deliver
+from mailservers.store.tracing.feeder import feed_waiting
 from mailservers.store.tracing.feeding import backlog, forget_summaries, prepare, settled, write
 from mailservers.store.tracing.finding import Wanted, find, visible
+from mailservers.store.tracing.opening import Opener, openings
 from mailservers.store.transaction import Event, Transaction
+from tests.conftest import mailbox_id
 
 NOW = timezone.now()
 ANNA = "anna@harbour.test"
@@ -162,3 +167,45 @@ def test_nothing_is_read_behind_an_id_that_may_come_yet(ids: set[int], late: int
     ]
     assert all(pk <= late for pk in gaps if pk in {event.id for event in read})
     assert len(read) == len(events) or events[len(read)].id in gaps
+
+
+class TestOpenings:
+    @pytest.fixture
+    def placed(self, anna: User) -> tuple[int, int]:
+        """(mailbox, message row) of the message of trace t1."""
+        content = prepare_content(b"Message-ID: <t1@far.test>\r\nSubject: Boats\r\n\r\nhello\r\n")
+        place = Placement(mailbox_id(anna))
+        store.call_sync(deliver, Delivery(content, placements=(place,), events=(arrival(), filed())))
+        feed()
+        openings.clear()
+        return mailbox_id(anna), Message.objects.get().pk
+
+    async def note(self, placed: tuple[int, int], login: str = ANNA, client: str = "Kite 1") -> None:
+        openings.note(placed[0], [placed[1]], Opener(login, "IMAP", client, "192.0.2.7"))
+        await openings.write(after_s=0)
+
+    async def opened(self) -> list[str]:
+        rows = DeliveryEvent.objects.filter(step=Step.OPENED).values_list("detail", flat=True)
+        return await store.read(list, rows)
+
+    async def test_told_once(self, placed: tuple[int, int]) -> None:
+        await self.note(placed)
+        await self.note(placed)
+        openings.clear()  # another process
+        await self.note(placed, client="Other 2")
+        await feed_waiting()
+        openings.clear()
+        await self.note(placed)
+        assert await self.opened() == ["opened over IMAP with Kite 1 [192.0.2.7]"]
+
+    async def test_shown_with_the_folder_and_who(self, placed: tuple[int, int]) -> None:
+        await self.note(placed, login="ben@harbour.test", client="")
+        await feed_waiting()
+        (row,) = await store.read(find, Wanted(state="opened"))
+        assert row.places == {ANNA: ["opened", "INBOX; opened over IMAP [192.0.2.7] by ben@harbour.test"]}
+
+    async def test_of_what_nobody_knows_nothing_is_told(self, placed: tuple[int, int]) -> None:
+        openings.note(placed[0], [placed[1] + 1], Opener(ANNA, "IMAP", "", ""))
+        openings.note(placed[0] + 1000, [placed[1]], Opener(ANNA, "IMAP", "", ""))
+        await openings.write(after_s=0)
+        assert await self.opened() == []

@@ -22,6 +22,7 @@ from mailservers.formats.text import decode_charset, html_to_text, part_source, 
 from mailservers.formats.transfer_stream import decoded
 from mailservers.store import lists
 from mailservers.store.stored import octets_of
+from mailservers.store.tracing.opening import Opener, openings
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import Folder, folder_tree
 from webmail.listing.lines import colour, initial
@@ -63,6 +64,8 @@ class Body:
 def message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     """The reader alone when htmx asks, else the whole page around it."""
     opened = open_or_404(request, mailbox_id, uid)
+    opener = Opener(request.user.login, "webmail", "", request.META.get("REMOTE_ADDR", ""))
+    openings.note(mailbox_id, [opened.row.message_id], opener)
     if wants_part(request):
         context: dict[str, Any] = {"tree": (tree := folder_tree(request.user.pk)), "folder": tree.by_id(mailbox_id)}
         template = "webmail/_reader.html"

@@ -8,6 +8,7 @@ import time
 
 from mailservers.store.engine import store
 from mailservers.store.tracing.feeding import BATCH, prepare, write
+from mailservers.store.tracing.opening import openings
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class TraceFeeder:
         while True:
             try:
                 await feed_waiting(share=SHARE)
+                await openings.write()
                 await asyncio.sleep(PAUSE_S)
             except Exception:
                 log.warning("summing up delivery events failed", exc_info=True)

@@ -9,7 +9,7 @@ until LATE_S have passed, the longest that a transaction takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -29,7 +29,17 @@ from mailservers.store.transaction import Event, Transaction
 
 BATCH = 500  # events
 FORGOTTEN_AT_ONCE = 500
-_PASSING = frozenset(key(term) for term in (*map(terms.state, State), *map(terms.direction, Direction)))
+
+
+def _passing() -> Iterator[str]:
+    """Terms of a trace that may be true no more later on."""
+    for direction in Direction:
+        yield terms.direction(direction)
+        yield from (terms.state_of(state, direction) for state in State)
+    yield from map(terms.state, State)
+
+
+_PASSING = frozenset(key(term) for term in _passing())
 _SUMMARY = (
     "id", "trace_id", "first_at", "last_at", "direction", "sender", "subject", "message_id", "size", "state", "places",
 )  # fmt: skip
@@ -100,6 +110,12 @@ def forget_summaries(tx: Transaction, before: datetime) -> int:
     TraceTerm.objects.filter(trace_id__in=gone).delete()
     TraceSummary.objects.filter(pk__in=gone).delete()
     return len(gone)
+
+
+def forget_addresses(tx: Transaction, before: datetime) -> int:
+    """Store operation: remove the counts of single addresses from before then; those of domains stay."""
+    gone, _ = HourCount.objects.filter(hour__lt=before).exclude(party="").exclude(party__startswith="@").delete()
+    return gone
 
 
 def _next_events(after: int, limit: int) -> list[Event]:

@@ -20,7 +20,7 @@ from mailservers.store.tracing.summary import State
 
 Row = TypeVar("Row", bound=Model)
 PAGE = 50
-RARE = 2000  # a term with fewer rows is as good as any
+RARE = 20_000  # a term with fewer rows is as good as any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,11 @@ class Wanted:
         if self.message_id:
             yield terms.message_id(self.message_id)
         yield from terms.subject_words(self.subject)
-        if self.state:
+        if self.state and self.direction:
+            yield terms.state_of(self.state, self.direction)
+        elif self.state:
             yield terms.state(self.state)
-        if self.direction:
+        elif self.direction:
             yield terms.direction(self.direction)
         if self.peer:
             yield terms.peer(self.peer)

@@ -1,4 +1,4 @@
-"""What happened within each hour, in numbers: of all, of each of our domains, of each of our addresses.
+"""What happened within each hour, in numbers: of all, and of each of our domains; within each day of each address.
 
 A pure function of the events, in any order; the numbers of several readings are added up.
 """
@@ -67,7 +67,8 @@ def count(event: Event, our_domains: Collection[str], accepted_at: datetime | No
         measures.append(Measure.JUNK)
     for one in measures:
         for party in ("", *sorted(_parties(measure, event, our_domains))):
-            yield Counted(Key(hour, one, party, detail), amount)
+            since = hour if party.startswith("@") or not party else hour.replace(hour=0)
+            yield Counted(Key(since, one, party, detail), amount)
 
 
 def _parties(measure: Measure, event: Event, our_domains: Collection[str]) -> set[str]:

@@ -121,11 +121,16 @@ class Summary:
             return
         if state is State.OPENED and self.places.get(recipient, [""])[0] not in (State.DELIVERED, State.OPENED):
             return
-        self.places[recipient] = [state, _where(event)]
+        where = _where(event)
+        if state is State.OPENED:
+            before = self.places[recipient][1]
+            where = before if where in before else f"{before}; {where}"[:MAX_WHERE]
+        self.places[recipient] = [state, where]
 
     def all_terms(self) -> set[str]:
         states = {state for state, _ in self.places.values()} | {self.state}
-        return self.terms | {terms.direction(self.direction)} | {terms.state(state) for state in states}
+        pairs = {terms.state_of(state, self.direction) for state in states}
+        return self.terms | {terms.direction(self.direction)} | {terms.state(state) for state in states} | pairs
 
 
 def begin(event: Event) -> Summary:

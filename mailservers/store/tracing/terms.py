@@ -47,6 +47,11 @@ def state(name: str) -> str:
     return f"s:{name}"
 
 
+def state_of(name: str, direction: str) -> str:
+    """Both are common, and together they may be rare."""
+    return f"sd:{direction}:{name}"
+
+
 def direction(name: str) -> str:
     return f"d:{name}"
 
