@@ -27,7 +27,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
@@ -38,13 +38,15 @@ from accounts.auth import scram
 from accounts.auth.app_secrets import find_app_password, valid
 from accounts.auth.bearer import check_token
 from accounts.auth.throttle import LaneFull, Throttle
-from accounts.models import Credential, ScramKeys, User
+from accounts.models import Credential, Role, ScramKeys, User
 from mailservers.store.engine import read_here, store
 from mailservers.store.errors import StoreError
+from mailservers.store.statements import fetch
 from mailservers.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
+R = TypeVar("R")
 
 MAX_PASSWORD = 1024  # octets
 MAX_REMEMBERED = 20_000
@@ -93,10 +95,18 @@ _FAILED = "invalid login or password"
 
 
 async def authenticate(login: str, password: str, *, address: str, service: str) -> Identity:
-    """See the module. Argon2 runs on two threads of its own."""
-    return await _through(
-        login, address, lambda login: _check_password(login, password, address=address, service=service)
-    )
+    """See the module. Argon2 runs on two threads of its own; a password that is remembered costs one short query."""
+    login = normal_login(login)
+    try:
+        with throttle.lane(address, login) as wait_s:
+            if wait_s:
+                await asyncio.sleep(wait_s)
+            known = await store.read(_known, login, password, service) if _remembered else None
+            if known is not None:
+                return known
+            return await _in_thread(lambda: _check_password(login, password, address=address, service=service))
+    except LaneFull:
+        raise Throttled(_THROTTLED) from None
 
 
 def check(login: str, password: str, *, address: str, service: str) -> Identity:
@@ -121,21 +131,44 @@ async def _through(login: str, address: str, act: Callable[[str], Identity]) -> 
         with throttle.lane(address, login) as wait_s:
             if wait_s:
                 await asyncio.sleep(wait_s)
-            return await asyncio.get_running_loop().run_in_executor(_threads, read_here, act, login)
+            return await _in_thread(lambda: act(login))
     except LaneFull:
         raise Throttled(_THROTTLED) from None
 
 
+async def _in_thread(act: Callable[[], R]) -> R:
+    return await asyncio.get_running_loop().run_in_executor(_threads, read_here, act)
+
+
+_KNOWN = """
+    SELECT u.id, u.login, u.name, u.role, u.credential_version, u.has_second_factor
+    FROM accounts_user u JOIN accounts_domain d ON d.id = u.domain_id
+    WHERE u.login = %s AND u.is_active AND d.is_active
+"""
+
+
+def _known(login: str, password: str, service: str) -> Identity | None:
+    """Whose password this is, if it is remembered. Every mail program asks this again and again: no ORM."""
+    for pk, name_here, name, role, version, has_second_factor in fetch(_KNOWN, (login,)):
+        if _is_remembered(pk, version, password) and _opens_with_password(service, has_second_factor):
+            return Identity(pk, name_here, name, role == Role.ADMIN, version)
+    return None
+
+
 def _check_password(login: str, password: str, *, address: str, service: str) -> Identity:
     user = _active_user(login=login)
-    if user is not None and _is_remembered(user, password) and _opens_with_password(user, service):
+    if (
+        user is not None
+        and _is_remembered(user.pk, user.credential_version, password)
+        and _opens_with_password(service, user.has_second_factor)
+    ):
         return _identity(user)
     _refuse_blocked(login, address, service)
     credential_id = find_app_password(user.pk if user else 0, password, service)
     if credential_id is None and not _is_right(user, password):
         raise _failed(login, address, service)
     assert user is not None
-    if credential_id is None and not _opens_with_password(user, service):
+    if credential_id is None and not _opens_with_password(service, user.has_second_factor):
         raise AuthenticationFailed(_FAILED)  # not a guess: the owner's phone must not lock out the owner
     throttle.succeeded(address, login)
     if credential_id is None:
@@ -144,9 +177,9 @@ def _check_password(login: str, password: str, *, address: str, service: str) ->
     return _identity(user, credential_id)
 
 
-def _opens_with_password(user: User, service: str) -> bool:
+def _opens_with_password(service: str, has_second_factor: bool) -> bool:
     """A mail program cannot ask for a second factor: whose account has one uses app passwords there."""
-    return service == "web" or not user.has_second_factor
+    return service == "web" or not has_second_factor
 
 
 def _active_user(**which: object) -> User | None:
@@ -291,20 +324,21 @@ async def authenticate_token(login: str, token: str, *, address: str, service: s
 # ---------------------------------------------------------------- remembered passwords
 
 
-def _digest(user: User, password: str) -> bytes:
-    text = f"{user.pk}\0{user.credential_version}\0{password}".encode("utf-8", "surrogateescape")
+def _digest(user_id: int, credential_version: int, password: str) -> bytes:
+    text = f"{user_id}\0{credential_version}\0{password}".encode("utf-8", "surrogateescape")
     return hmac.new(_key, text, hashlib.sha256).digest()
 
 
-def _is_remembered(user: User, password: str) -> bool:
+def _is_remembered(user_id: int, credential_version: int, password: str) -> bool:
+    digest = _digest(user_id, credential_version, password)
     with _lock:
-        until = _remembered.get(_digest(user, password))
+        until = _remembered.get(digest)
     return until is not None and time.monotonic() < until
 
 
 def _remember(user: User, password: str) -> None:
     with _lock:
-        _remembered[_digest(user, password)] = time.monotonic() + settings.AUTH_CACHE_S
+        _remembered[_digest(user.pk, user.credential_version, password)] = time.monotonic() + settings.AUTH_CACHE_S
         while len(_remembered) > MAX_REMEMBERED:
             _remembered.popitem(last=False)
 

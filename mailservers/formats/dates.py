@@ -55,8 +55,12 @@ def parse_internal_date(value: bytes) -> datetime | None:
     return _build(found.groupdict(), strict=True) if found else None
 
 
-def format_internal_date(moment: datetime) -> bytes:
-    """An aware datetime as IMAP date-time, without quotes; always 26 octets."""
+def format_internal_date(moment: datetime | str) -> bytes:
+    """An aware datetime as IMAP date-time, without quotes; always 26 octets. Or ISO text that is in UTC, as a database
+    gives it: `2024-05-01 10:00:00`, with or without more behind the seconds."""
+    if isinstance(moment, str):
+        month = _MONTHS[int(moment[5:7]) - 1].capitalize()
+        return f"{moment[8:10]}-{month}-{moment[:4]} {moment[11:19]} +0000".encode("ascii")
     offset = b"+0000" if moment.tzinfo is UTC else _offset(moment).encode("ascii")
     return b"%02d-%b-%04d %02d:%02d:%02d %b" % (
         moment.day,

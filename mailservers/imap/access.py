@@ -5,6 +5,7 @@ RFC 9051 sections 6.1, 6.2, 6.3.1, 6.3.13; RFC 2971; RFC 4959 (SASL-IR).
 
 import binascii
 import logging
+from functools import lru_cache
 
 from django.conf import settings
 
@@ -31,19 +32,29 @@ ENABLE_CAPABILITIES = ("IMAP4rev2", "CONDSTORE", "QRESYNC", "UIDONLY", "UTF8=ACC
 
 def capability_text(session: Session) -> bytes:
     """What this client may use now (RFC 9051 section 6.1.1)."""
-    names = [*CAPABILITIES, f"APPENDLIMIT={settings.MESSAGE_SIZE_LIMIT}"]
-    if session.identity is None:
-        if not session.sink.is_tls:
-            names.append("STARTTLS")
-        if session.sink.may_send_password:
-            names += [f"AUTH={name}" for name in offered(is_tls=session.sink.is_tls)]
-        else:
-            names.append("LOGINDISABLED")
-    else:
-        names.append("UNAUTHENTICATE")
-        if session.identity.is_admin:
-            names.append("QUOTASET")
-    return ("CAPABILITY " + " ".join(names)).encode("ascii")
+    sink, identity = session.sink, session.identity
+    if identity is not None:
+        return _capabilities_within(settings.MESSAGE_SIZE_LIMIT, identity.is_admin)
+    return _capabilities_outside(
+        settings.MESSAGE_SIZE_LIMIT, sink.is_tls, offered(is_tls=sink.is_tls) if sink.may_send_password else None
+    )
+
+
+@lru_cache(maxsize=8)
+def _capabilities_outside(limit: int, is_tls: bool, mechanisms: tuple[str, ...] | None) -> bytes:
+    """Before signing in. `mechanisms` None: no password may be sent."""
+    names = [] if is_tls else ["STARTTLS"]
+    names += ["LOGINDISABLED"] if mechanisms is None else [f"AUTH={name}" for name in mechanisms]
+    return _capabilities(limit, names)
+
+
+@lru_cache(maxsize=8)
+def _capabilities_within(limit: int, is_admin: bool) -> bytes:
+    return _capabilities(limit, ["UNAUTHENTICATE", "QUOTASET"] if is_admin else ["UNAUTHENTICATE"])
+
+
+def _capabilities(limit: int, more: list[str]) -> bytes:
+    return " ".join(["CAPABILITY", *CAPABILITIES, f"APPENDLIMIT={limit}", *more]).encode("ascii")
 
 
 def greet(session: Session) -> None:

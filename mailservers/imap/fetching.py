@@ -354,7 +354,7 @@ def _read(
     mailbox_id: int, uids: Sequence[int], plan: Plan, changed_since: int | None
 ) -> tuple[list[Row], list[list[Octets | None]]]:
     """The rows of some messages, and the content items of the first of them."""
-    rows = fetch_rows(mailbox_id, uids, plan.columns, changed_since)
+    rows = fetch_rows(mailbox_id, uids, plan.columns, changed_since, dates_as_held=True)
     if plan.content is None:
         return rows, [[]] * len(rows)
     return rows, _contents(mailbox_id, plan.content, rows)

@@ -232,6 +232,10 @@ def _transactions(calls: list[_Call]) -> list[list[_Call]]:
 
 def _run_all(tx: Transaction, calls: list[_Call]) -> None:
     bulks: dict[Callable[..., Any], list[_Call]] = {}
+    if len(calls) == 1 and not getattr(calls[0].operation, "is_bulk", False):  # no savepoint: if it fails, all goes
+        (call,) = calls
+        call.outcome = call.operation(tx, *call.args, **call.kwargs)
+        return
     if len({call.operation for call in calls}) == 1 and getattr(calls[0].operation, "is_bulk", False):
         # The common case: all one bulk operation. If it fails, the caller lets each stand alone.
         outcomes = calls[0].operation(tx, [call.args[0] for call in calls])

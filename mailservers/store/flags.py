@@ -11,7 +11,7 @@ from django.db import connection
 from mailservers.models import Flag
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
 from mailservers.store.removing import CHUNK
-from mailservers.store.statements import fetch, marks
+from mailservers.store.statements import fetch, marks, write
 from mailservers.store.transaction import Transaction
 
 
@@ -115,11 +115,13 @@ def _write(state: MailboxState, changed: list[tuple[int, FlagRow, int]]) -> list
     if not changed:
         return []
     modseq = state.advance()
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE mailservers_mailboxmessage SET flags = %s, keywords = %s, modseq = %s WHERE id = %s",
-            [(row.flags, row.keywords, modseq, pk) for pk, row, _ in changed],
-        )
+    update = "UPDATE mailservers_mailboxmessage SET flags = %s, keywords = %s, modseq = %s WHERE id = %s"
+    values = [(row.flags, row.keywords, modseq, pk) for pk, row, _ in changed]
+    if len(values) == 1:  # the most usual STORE
+        write(update, values[0])
+    else:
+        with connection.cursor() as cursor:
+            cursor.executemany(update, values)
     for _, row, old_flags in changed:
         state.count_flags(old_flags, -1)
         state.count_flags(row.flags)

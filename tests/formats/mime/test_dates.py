@@ -62,6 +62,8 @@ def test_what_is_written_is_read_back(moment):
     assert parse_date(format_date(moment).encode()) == moment
     assert parse_internal_date(format_internal_date(moment)) == moment
     assert len(format_internal_date(moment)) == 26
+    as_held = str(moment.astimezone(UTC).replace(tzinfo=None))  # the text of a database
+    assert format_internal_date(as_held) == format_internal_date(moment.astimezone(UTC))
 
 
 @given(st.binary() | st.text("0123456789 :+-,()MayWedT", max_size=60).map(str.encode))
