@@ -59,3 +59,28 @@ class ListedUser(models.Model):
     """A user who has chosen to be in their domain's shared address book."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True)
+
+
+class SendingIdentity(models.Model):
+    """What goes with one of the addresses that a user may send from."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    address = models.CharField(max_length=320)
+    name = models.CharField(max_length=200, blank=True)
+    reply_to = models.CharField(max_length=320, blank=True)
+    signature = models.TextField(blank=True)
+    is_default = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "address"), name="sending_identity_once"),)
+
+
+class CannedAnswer(models.Model):
+    """A text that a user puts into letters: a template."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    name = models.CharField(max_length=100)
+    text = models.TextField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "name"), name="canned_answer_once"),)

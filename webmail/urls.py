@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from webmail.compose import identity_views as identities
 from webmail.compose import views as compose
 from webmail.contacts import views as contacts
 from webmail.deleted import views as deleted
@@ -39,6 +40,8 @@ urlpatterns = [
     path("mail/compose/save/", compose.save, name="compose-save"),
     path("mail/compose/send/", compose.send, name="compose-send"),
     path("mail/compose/discard/", compose.discard, name="compose-discard"),
+    path("mail/identities/", identities.identity_page, name="identities"),
+    path("mail/templates/", identities.template_page, name="templates"),
     path("mail/contacts/", contacts.contacts, name="contacts"),
     path("mail/contacts/new/", contacts.contact, name="contact-new"),
     path("mail/contacts/<int:contact_id>/", contacts.contact, name="contact"),

@@ -23,6 +23,8 @@ PAGES = (
     "/mail/deleted/",
     "/mail/senders/",
     "/mail/contacts/",
+    "/mail/identities/",
+    "/mail/templates/",
     "/mail/contacts/new/",
     "/mail/contacts/groups/new/",
     "/mail/contacts/doubles/",

@@ -13,7 +13,8 @@ from mailservers.formats.octets import Octets
 from mailservers.formats.text import part_text
 from mailservers.store.lists import OpenMessage
 from webmail.compose.building import Person
-from webmail.compose.letter import CarriedFile, Letter, Origin
+from webmail.compose.identities import Sender, sign
+from webmail.compose.letter import CarriedFile, Letter, Origin, choose_sender
 from webmail.compose.people import as_text, people_of
 from webmail.reading.layout import Place, decoded_size, lay_out
 from webmail.reading.parts import file_name
@@ -25,7 +26,7 @@ _FORWARD = re.compile(r"(?:fwd?|wg|tr|vs)\s*:\s*", re.IGNORECASE)
 Fields = dict[str, list[Address]]
 
 
-def reply(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Person], *, to_all: bool) -> Letter:
+def reply(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Sender], *, to_all: bool) -> Letter:
     """To the Reply-To, else the From; one's own messages are continued to whom they went (RFC 5322 3.6.3)."""
     mine = {one.address.lower() for one in own}
     author = people_of(fields["from"])
@@ -39,17 +40,19 @@ def reply(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Person
     taken = mine | {one.address.lower() for one in to}
     cc = list({one.address.lower(): one for one in cc if one.address.lower() not in taken}.values())
     subject = opened.row.subject
+    sender = _addressed(fields, own)
+    quote = f"\n\n{_attribution(opened)}\n{_quoted(_without_signature(_text(opened, raw)))}\n"
     return Letter(
-        sender=_addressed(fields, own),
+        sender=sender,
         to=as_text(to),
         cc=as_text(cc),
         subject=subject if _REPLY.match(subject) else f"Re: {subject}".rstrip(),
-        text=f"\n\n{_attribution(opened)}\n{_quoted(_text(opened, raw))}\n",
+        text=sign(quote, choose_sender(own, sender)),
         origin=_origin("reply", opened),
     )
 
 
-def forward(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Person]) -> Letter:
+def forward(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Sender]) -> Letter:
     """The text below a short header, and every attachment and picture of the original."""
     row = opened.row
     head = [
@@ -61,10 +64,11 @@ def forward(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Pers
     ]
     if opened.cc:
         head.append(f"Cc: {opened.cc}")
+    sender = _addressed(fields, own)
     return Letter(
-        sender=_addressed(fields, own),
+        sender=sender,
         subject=row.subject if _FORWARD.match(row.subject) else f"Fwd: {row.subject}".rstrip(),
-        text="\n\n" + "\n".join(head) + f"\n\n{_text(opened, raw)}\n",
+        text=sign("\n\n" + "\n".join(head) + f"\n\n{_text(opened, raw)}\n", choose_sender(own, sender)),
         origin=_origin("forward", opened),
         files=carried_files(opened),
     )
@@ -95,6 +99,11 @@ def _text(opened: OpenMessage, raw: Octets) -> str:
     return message_text(opened, raw)[:MAX_QUOTED].strip("\n")
 
 
+def _without_signature(text: str) -> str:
+    """An answer quotes no signature (RFC 3676 4.3)."""
+    return re.split(r"(?m)^-- $", text, maxsplit=1)[0].rstrip("\n")
+
+
 def _quoted(text: str) -> str:
     return "\n".join(f">{line}" if line.startswith(">") else f"> {line}".rstrip() for line in text.split("\n"))
 
@@ -108,7 +117,7 @@ def _moment(opened: OpenMessage) -> str:
     return formats.date_format(moment, "j F Y, H:i")
 
 
-def _addressed(fields: Fields, own: Sequence[Person]) -> str:
+def _addressed(fields: Fields, own: Sequence[Sender]) -> str:
     """The own address that the message was sent to: the answer comes from there."""
     named = {one.spec.lower() for key in ("to", "cc", "from") for one in fields[key]}
     return next((one.address for one in own if one.address.lower() in named), own[0].address)

@@ -67,6 +67,7 @@ class Written:
     to: Sequence[Person] = ()
     cc: Sequence[Person] = ()
     bcc: Sequence[Person] = ()
+    reply_to: Sequence[Person] = ()
     subject: str = ""
     text: str = ""
     files: Sequence[File] = ()
@@ -99,7 +100,7 @@ def new_message_id(domain: str) -> str:
 
 
 def _recipients(written: Written) -> list[tuple[str, Sequence[Person]]]:
-    return [("To", written.to), ("Cc", written.cc), ("Bcc", written.bcc)]
+    return [("Reply-To", written.reply_to), ("To", written.to), ("Cc", written.cc), ("Bcc", written.bcc)]
 
 
 def _is_id(value: str) -> bool:

@@ -27,8 +27,9 @@ from mailservers.store.stored import octets_of
 from mailservers.store.transaction import Transaction
 from webmail.compose.answering import carried_files, message_text
 from webmail.compose.building import File, Person, Written, build
+from webmail.compose.identities import identities, reply_to_of
 from webmail.compose.letter import CarriedFile, Letter, Origin, choose_sender
-from webmail.compose.people import NotAddresses, as_text, identities, parse_people, people_of
+from webmail.compose.people import NotAddresses, as_text, parse_people, people_of
 from webmail.contacts.book import collect
 from webmail.marking.operations import mailbox_for
 from webmail.reading.layout import part_at
@@ -111,8 +112,10 @@ def write(user: User, letter: Letter, files: Sequence[File], *, for_draft: bool)
     reply_to = letter.origin.message_id if letter.origin and is_reply else ""
     references = [*origin.references.split(), origin.message_id_field] if origin else [reply_to]
     parse = _lenient if for_draft else parse_people
+    sender = choose_sender(identities(user), letter.sender)
     return Written(
-        sender=choose_sender(identities(user), letter.sender),
+        sender=sender,
+        reply_to=reply_to_of(sender),
         to=parse(letter.to),
         cc=parse(letter.cc),
         bcc=parse(letter.bcc),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.http import QueryDict
 
 from mailservers.store.lists import OpenMessage, open_message, places_of_message_id
-from webmail.compose.building import Person
+from webmail.compose.identities import Sender
 
 MAX_TEXT = 2_000_000  # characters
 _ORIGIN = re.compile(r"(reply|forward) (\d{1,15}) (\d{1,15})(?: (<[^<>\s]{1,900}>))?\Z")
@@ -100,6 +100,6 @@ class Letter:
         return not (self.to or self.cc or self.bcc or self.subject or self.text.strip() or self.files)
 
 
-def choose_sender(own: Sequence[Person], wanted: str) -> Person:
+def choose_sender(own: Sequence[Sender], wanted: str) -> Sender:
     """The identity with that address, else the first."""
-    return next((one for one in own if one.address == wanted), own[0])
+    return next((one for one in own if one.address.lower() == wanted.lower()), own[0])

@@ -1,10 +1,9 @@
-"""Recipient fields as people type them, and the addresses a user may send from."""
+"""Recipient fields as people type them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from accounts.models import AddressTarget, User
 from mailservers.formats.addresses import Address, InvalidAddress, format_mailbox_address, parse_address_list
 from mailservers.formats.mailbox_address import parse_mailbox_address
 from webmail.compose.building import Person, one_line
@@ -63,10 +62,3 @@ def people_of(addresses: Iterable[Address]) -> list[Person]:
 def as_text(people: Iterable[Person]) -> str:
     """For the form's field."""
     return ", ".join(str(one) for one in people)
-
-
-def identities(user: User) -> list[Person]:
-    """The user's own addresses: the login first, then the aliases that lead to them alone or with others."""
-    aliases = AddressTarget.objects.filter(user=user, address__domain__is_active=True).order_by("address__address")
-    addresses = [user.login, *aliases.values_list("address__address", flat=True)]
-    return [Person(user.name, address) for address in dict.fromkeys(addresses)]

@@ -26,24 +26,30 @@ from mailservers.store.stored import octets_of
 from webmail.access import MailRequest, identity_of, mail_view, wants_part
 from webmail.compose import answering, drafts
 from webmail.compose.building import Person, Written, build
+from webmail.compose.identities import Sender, identities, sign
 from webmail.compose.letter import Letter, choose_sender
-from webmail.compose.people import NotAddresses, identities, parse_people
+from webmail.compose.mailto import parse_mailto
+from webmail.compose.people import NotAddresses, parse_people
 from webmail.folders.tree import folder_tree
 from webmail.marking.operations import mailbox_for
+from webmail.models import CannedAnswer
 from webmail.reading.views import read_fields
 from webmail.sending.moments import BadMoment, bounds, parse_moment, presets
 from webmail.templatetags.toasts import undo_tag
 
 SHOWN_S = 10  # for so long Undo is shown for mail that is sent later
-MAX_PREFILL = 2000  # characters of a field given in the address
+MAX_PREFILL = 10_000  # characters of a field given in the address
 
 
 @mail_view
 @require_safe
 def new(request: MailRequest) -> HttpResponse:
-    """An empty letter, or one begun by a link (`?to=…&subject=…`)."""
-    to, cc, subject, text = (request.GET.get(name, "")[:MAX_PREFILL] for name in ("to", "cc", "subject", "body"))
-    return _page(request, Letter(to=to, cc=cc, subject=subject, text=text))
+    """An empty letter, or one begun by a link (`?to=…&subject=…`, or `?mailto=` a URI of that kind)."""
+    given = parse_mailto(request.GET["mailto"]) if "mailto" in request.GET else request.GET
+    to, cc, bcc, subject, text = (given.get(name, "")[:MAX_PREFILL] for name in ("to", "cc", "bcc", "subject", "body"))
+    own = identities(request.user)
+    letter = Letter(sender=own[0].address, to=to, cc=cc, bcc=bcc, subject=subject, text=text + sign("", own[0]))
+    return _page(request, letter)
 
 
 @mail_view
@@ -217,11 +223,12 @@ def _page(request: MailRequest, letter: Letter, status: int = 200) -> HttpRespon
 
 
 def _context(request: MailRequest, letter: Letter, note: str, status: int) -> dict[str, Any]:
-    own: Sequence[Person] = identities(request.user)
+    own: Sequence[Sender] = identities(request.user)
     return {
         "letter": letter,
         "identities": own,
         "sender": choose_sender(own, letter.sender),
+        "answers": CannedAnswer.objects.filter(user=request.user).order_by("name"),
         "note": note,
         "presets": presets(),
         "send_bounds": bounds(),

@@ -28,7 +28,7 @@ from mailservers.store.errors import StoreError
 from mailservers.store.lists import OpenMessage, open_message, places_of_message_id
 from mailservers.store.transaction import Transaction
 from webmail.access import MailRequest, identity_of, mail_view, wants_part
-from webmail.compose.people import identities
+from webmail.compose.identities import identities
 from webmail.folders.tree import folder_tree
 from webmail.marking.operations import mailbox_for
 from webmail.sending.words import line_of, summary

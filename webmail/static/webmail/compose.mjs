@@ -80,6 +80,38 @@ document.addEventListener("drop", (event) => {
   upload.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
+// ---------------------------------------------------------------- templates and signatures
+
+function edited(area) {
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-template]");
+  if (!button) return;
+  const area = document.getElementById("text");
+  area.focus();
+  area.setRangeText(button.dataset.template, area.selectionStart, area.selectionEnd, "end");
+  edited(area);
+});
+
+const block = (signature) => (signature ? `\n\n-- \n${signature}\n` : "");
+const signatureOf = (select) => block(select.selectedOptions[0]?.dataset.signature);
+let signature = "";
+
+document.addEventListener("focusin", (event) => {
+  if (event.target.id === "sender" && event.target.selectedOptions) signature = signatureOf(event.target);
+});
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "sender") return;
+  const area = document.getElementById("text");
+  const next = signatureOf(event.target);
+  if (signature && area.value.includes(signature)) area.value = area.value.replace(signature, () => next);
+  else if (next) area.setRangeText(next, area.value.length, area.value.length, "preserve");
+  signature = next;
+  edited(area);
+});
+
 // ---------------------------------------------------------------- where to begin
 
 const text = document.getElementById("text");
