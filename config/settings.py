@@ -164,6 +164,10 @@ OUTBOUND_TIMEOUT_SCALE = env.float("POSTROOM_OUTBOUND_TIMEOUT_SCALE", default=1.
 # ---------------------------------------------------------------- checks of what comes in (mailservers/checks)
 
 DNS_SERVERS = env.list("POSTROOM_DNS_SERVERS", default=OUTBOUND_DNS_SERVERS)  # host or host:port; else resolv.conf
+EGRESS_TEST = env.str("POSTROOM_EGRESS_TEST", default="gmail-smtp-in.l.google.com:25")  # can mail leave? asked there
+WATCHED_LISTS = env.list(  # block lists that are asked for our own addresses
+    "POSTROOM_WATCHED_LISTS", default=["zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org"]
+)
 AUTHORITATIVE_DNS_PORT = env.int("POSTROOM_AUTHORITATIVE_DNS_PORT", default=53)  # of our domains' own name servers
 DNSSEC_TRUST = env.bool("POSTROOM_DNSSEC_TRUST", default=False)  # believe the resolver's AD flag also off loopback
 DNS_TIMEOUT_S = env.float("POSTROOM_DNS_TIMEOUT", default=5.0)  # for one question, all servers and tries

@@ -56,21 +56,11 @@ class Certificates:
         """True when it is another one than before. `stored`: from the console or by ACME; files of the settings go
         before it. Raises OSError (ssl.SSLError is one) or ValueError for what is no certificate with its key: the one
         in use stays."""
-        pem, key = self._read(stored)
+        pem, key = _read(stored)
         if (pem, key) == (self.pem, self._key):
             return False
         self._current, self.pem, self._key = _context_of(pem, key), pem, key
         return True
-
-    @staticmethod
-    def _read(stored: Pair | None) -> Pair:
-        if settings.TLS_CERT_FILE:
-            pem = Path(settings.TLS_CERT_FILE).read_bytes()
-            return pem, Path(settings.TLS_KEY_FILE).read_bytes() if settings.TLS_KEY_FILE else pem
-        if stored is not None:
-            return stored
-        certificate, key_file = _self_signed(_directory())
-        return certificate.read_bytes(), key_file.read_bytes()
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, front: ssl.SSLContext) -> None:
         """OpenSSL asks at each handshake, also where the client names no host."""
@@ -83,6 +73,21 @@ def server_context() -> ssl.SSLContext:
     certificates = Certificates()
     certificates.load()
     return certificates.front
+
+
+def pem_in_use(stored: Pair | None) -> bytes:
+    """The certificate, with its chain, that listeners present. Raises OSError."""
+    return _read(stored)[0]
+
+
+def _read(stored: Pair | None) -> Pair:
+    if settings.TLS_CERT_FILE:
+        pem = Path(settings.TLS_CERT_FILE).read_bytes()
+        return pem, Path(settings.TLS_KEY_FILE).read_bytes() if settings.TLS_KEY_FILE else pem
+    if stored is not None:
+        return stored
+    certificate, key_file = _self_signed(_directory())
+    return certificate.read_bytes(), key_file.read_bytes()
 
 
 def _bare_context() -> ServerContext:

@@ -42,6 +42,7 @@ PAGES = (
     "/console/audit/",
     "/console/reports/",
     "/console/roles/",
+    "/console/go-live/",
     "/account/",
     "/api/",
 )
