@@ -279,9 +279,10 @@ class DkimKey(models.Model):
 
 
 class OneTimeLink(models.Model):
-    """A sign-in link that works once: only the SHA-256 of its token is kept."""
+    """A link that works once, to sign in or to choose a password: only the SHA-256 of its token is kept."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE)
+    sets_password = models.BooleanField(default=False)
     token_digest = models.BinaryField(max_length=32, unique=True)
     expires_at = models.DateTimeField()
 

@@ -21,7 +21,7 @@ from accounts.services import (
     hash_given,
     hash_typed,
     names,
-    note_sign_in_link,
+    note_one_time_link,
     remove_user,
     scram_keys_for,
     set_password,
@@ -29,7 +29,7 @@ from accounts.services import (
     update_user,
 )
 from accounts.services.second_factors import remove_all_factors
-from accounts.sign_in.tokens import make_one_time_link
+from accounts.sign_in.tokens import make_one_time_link, make_password_link
 from mailservers.store.engine import store
 
 router = Router(tags=["Users"])
@@ -56,7 +56,8 @@ class UserOut(Schema):
 
 class NewUserOut(Schema):
     user: UserOut
-    password: str | None  # that was made, because none was given: it is not shown again
+    password: str | None  # that was made: it is not shown again
+    link: str | None  # with which the person chooses a password
 
 
 class UserIn(Body):
@@ -67,6 +68,7 @@ class UserIn(Body):
     quota_octets: int = 0
     quota_messages: int = 0
     password: Text | None = None
+    invite: bool = True  # where no password is given: answer with a link to choose one, else with one that was made
 
 
 class UserChange(Body):
@@ -107,7 +109,8 @@ def add_user(request: ApiRequest, body: UserIn) -> Status[dict[str, Any]]:
     scope = request.auth
     must_hold(scope, body.login, "login")
     _must_give(scope, body.role)
-    made, password_hash = _password(body.password)
+    is_invited = body.invite and body.password is None
+    made, password_hash = ("", None) if is_invited else _password(body.password)
     login = names.own_address(body.login)[0]
     user_id = store.call_sync(
         create_user,
@@ -115,13 +118,19 @@ def add_user(request: ApiRequest, body: UserIn) -> Status[dict[str, Any]]:
         actor=scope.user.login,
         name=body.name,
         password_hash=password_hash,
-        scram_keys=scram_keys_for(login, body.password or made),
+        scram_keys=None if is_invited else scram_keys_for(login, body.password or made),
         role=body.role,
         scope=_domain_ids(scope, body.looks_after),
         quota_octets=body.quota_octets,
         quota_messages=body.quota_messages,
     )
-    return Status(201, {"user": User.objects.get(pk=user_id), "password": made or None})
+    link = _invitation(request, user_id) if is_invited else None
+    return Status(201, {"user": User.objects.get(pk=user_id), "password": made or None, "link": link})
+
+
+def _invitation(request: ApiRequest, user_id: int) -> str:
+    store.call_sync(note_one_time_link, user_id, sets_password=True, actor=request.auth.user.login)
+    return request.build_absolute_uri(make_password_link(user_id))
 
 
 @router.get("/users/{int:user_id}", response=UserOut, summary="One user", **needs(Permission.USERS))
@@ -188,8 +197,19 @@ def new_password(request: ApiRequest, user_id: int, body: PasswordIn) -> dict[st
 )
 def new_link(request: ApiRequest, user_id: int) -> Status[dict[str, str]]:
     changeable(request.auth, user_id)
-    store.call_sync(note_sign_in_link, user_id, actor=request.auth.user.login)
+    store.call_sync(note_one_time_link, user_id, actor=request.auth.user.login)
     return Status(201, {"link": request.build_absolute_uri(make_one_time_link(user_id))})
+
+
+@router.post(
+    "/users/{int:user_id}/invitation",
+    response={201: LinkOut},
+    summary="Make a link with which the person chooses a password",
+    **needs(Permission.CHANGE_USERS),
+)
+def new_invitation(request: ApiRequest, user_id: int) -> Status[dict[str, str]]:
+    changeable(request.auth, user_id)
+    return Status(201, {"link": _invitation(request, user_id)})
 
 
 @router.delete(

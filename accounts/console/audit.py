@@ -21,6 +21,7 @@ ACTIONS = {
     "user.update": "changed the user",
     "user.password": "set a new password for",
     "user.link": "made a sign-in link for",
+    "user.invite": "made a link to choose a password for",
     "user.enable": "switched on the user",
     "user.disable": "switched off the user",
     "user.delete": "deleted the user",

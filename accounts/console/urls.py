@@ -35,6 +35,7 @@ urlpatterns = [
     path("users/<int:user_id>/password/", users.user_password, name="user-password"),
     path("users/<int:user_id>/second-factor/", users.user_second_factor, name="user-second-factor"),
     path("users/<int:user_id>/link/", users.user_link, name="user-link"),
+    path("users/<int:user_id>/invite/", users.user_invite, name="user-invite"),
     path("users/<int:user_id>/active/", users.user_active, name="user-active"),
     path("users/<int:user_id>/delete/", users.user_delete, name="user-delete"),
     path("addresses/", addresses.address_list, name="addresses"),

@@ -24,14 +24,14 @@ from accounts.services import (
     hash_given,
     hash_typed,
     names,
-    note_sign_in_link,
+    note_one_time_link,
     remove_user,
     set_password,
     set_user_active,
     update_user,
 )
 from accounts.services.second_factors import remove_all_factors
-from accounts.sign_in.tokens import LIFETIME, make_one_time_link
+from accounts.sign_in.tokens import INVITATION_LIFETIME, LIFETIME, make_one_time_link, make_password_link
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
@@ -145,7 +145,12 @@ class NewUserForm(PasswordForm, UserForm):
         help_text="The address is also the login.",
         widget=_text(inputmode="email", autocapitalize="none", spellcheck="false", autocomplete="off"),
     )
-    field_order = ("login", "name", "password", "role", "scope", "quota", "quota_messages")
+    invites = forms.BooleanField(
+        label="Leave the password to the person: you get a link to hand over",
+        required=False,
+        help_text="It works once, for 7 days. A password that is typed above counts instead.",
+    )
+    field_order = ("login", "name", "password", "invites", "role", "scope", "quota", "quota_messages")
 
 
 @needs(Permission.USERS)
@@ -160,10 +165,11 @@ def user_list(request: StaffRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @needs(Permission.CHANGE_USERS)
 def user_new(request: StaffRequest) -> HttpResponse:
-    form = NewUserForm(request.scope, request.POST or None, initial={"role": Role.USER, "login": _login_start(request)})
+    form = NewUserForm(request.scope, request.POST or None, initial=_new_user(request))
     if request.method == "POST" and form.is_valid():
         try:
-            made, password_hash = form.new_password()
+            is_invited = form.cleaned_data["invites"] and not form.cleaned_data["password"]
+            made, password_hash = ("", None) if is_invited else form.new_password()
             must_hold(request.scope, form.cleaned_data["login"], "login")
             login = names.own_address(form.cleaned_data["login"])[0]
             octets, count = form.limits()
@@ -182,9 +188,15 @@ def user_new(request: StaffRequest) -> HttpResponse:
             add_store_error(form, error)
         else:
             created = User.objects.get(login=login)
+            if is_invited:
+                return _invitation(request, created, f"{login} is here")
             return _secret(request, created, f"{login} is here", "Password", made)
     domains = list(request.scope.domains().order_by("name").values_list("name", flat=True)[:200])
     return page(request, "user_new.html", "users", {"form": form, "domains": domains}, 422 if form.errors else 200)
+
+
+def _new_user(request: StaffRequest) -> dict[str, object]:
+    return {"role": Role.USER, "login": _login_start(request), "invites": True}
 
 
 def _login_start(request: StaffRequest) -> str:
@@ -292,7 +304,7 @@ def user_password(request: StaffRequest, user_id: int) -> HttpResponse:
 def user_link(request: StaffRequest, user_id: int) -> HttpResponse:
     row = found(_changeable(request), pk=user_id)
     try:
-        store.call_sync(note_sign_in_link, user_id, actor=request.user.login)
+        store.call_sync(note_one_time_link, user_id, actor=request.user.login)
     except StoreError as error:
         messages.error(request, str(error))
         return redirect("console:user", user_id)
@@ -300,6 +312,24 @@ def user_link(request: StaffRequest, user_id: int) -> HttpResponse:
     hours = int(LIFETIME.total_seconds() // 3600)
     note = f"It works once, within {hours} hours. Whoever has it signs in as {row.login}."
     return _secret(request, row, f"A sign-in link for {row.login}", "Link", link, note)
+
+
+@needs(Permission.CHANGE_USERS)
+@require_POST
+def user_invite(request: StaffRequest, user_id: int) -> HttpResponse:
+    row = found(_changeable(request), pk=user_id)
+    try:
+        return _invitation(request, row, f"A link for {row.login} to choose a password")
+    except StoreError as error:
+        messages.error(request, str(error))
+        return redirect("console:user", user_id)
+
+
+def _invitation(request: StaffRequest, row: User, title: str) -> HttpResponse:
+    store.call_sync(note_one_time_link, row.pk, sets_password=True, actor=request.user.login)
+    link = request.build_absolute_uri(make_password_link(row.pk))
+    note = f"It works once, within {INVITATION_LIFETIME.days} days. Whoever has it chooses {row.login}’s password."
+    return _secret(request, row, title, "Link", link, note)
 
 
 def _secret(request: StaffRequest, row: User, title: str, label: str, secret: str, note: str = "") -> HttpResponse:

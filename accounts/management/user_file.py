@@ -1,4 +1,4 @@
-"""Reading a CSV file of users: header `login,password` and, optional, `name,quota,role`, in any order."""
+"""Reading a CSV file of users: header `login` and, optional, `password,name,quota,role`, in any order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from accounts.services import ImportRow
 
-REQUIRED = ("login", "password")
-OPTIONAL = ("name", "quota", "role")
+REQUIRED = ("login",)
+OPTIONAL = ("password", "name", "quota", "role")
 MAX_ROWS = 100_000
 
 
@@ -68,4 +68,4 @@ def _take(result: UserFile, line: int, columns: list[str], cells: list[str]) -> 
         return
     if len(result.rows) >= MAX_ROWS:
         raise UnreadableFile(f"more than {MAX_ROWS:,} users: split the file")
-    result.rows.append(ImportRow(line, **{"login": "", "password": "", **dict(zip(columns, cells))}))
+    result.rows.append(ImportRow(line, **{"login": "", **dict(zip(columns, cells))}))

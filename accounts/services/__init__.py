@@ -20,7 +20,7 @@ from accounts.services.quotas import set_domain_quota, set_user_quota
 from accounts.services.removal import remove_user
 from accounts.services.routes import create_route, delete_route, update_route
 from accounts.services.senders import list_sender, unlist_sender
-from accounts.services.users import create_user, note_sign_in_link, set_password, set_user_active, update_user
+from accounts.services.users import create_user, note_one_time_link, set_password, set_user_active, update_user
 
 __all__ = [
     "COMMAND_LINE",
@@ -47,7 +47,7 @@ __all__ = [
     "list_sender",
     "new_app_password",
     "new_token",
-    "note_sign_in_link",
+    "note_one_time_link",
     "remove_user",
     "revoke_credential",
     "scram_keys_for",

@@ -38,7 +38,7 @@ class ImportRow:
 
     line: int
     login: str
-    password: str
+    password: str = ""  # "": none can sign in with it; `invites` of `import_users` says whether that is meant
     name: str = ""
     quota: str = ""
     role: str = ""
@@ -46,9 +46,11 @@ class ImportRow:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What was done. `problems`: (line, reason) of each row that was not imported."""
+    """What was done. `problems`: (line, reason) of each row that was not imported. `invited`: (id, login) of those who
+    have no password yet."""
 
     users: int = 0
+    invited: list[tuple[int, str]] = field(default_factory=list)
     domains: list[str] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
 
@@ -67,19 +69,25 @@ def import_users(
     *,
     actor: str,
     skip_bad: bool = False,
+    invites: bool = False,
+    dry_run: bool = False,
     problems: Iterable[tuple[int, str]] = (),
 ) -> ImportReport:
     """Not for the event loop. With problems (`problems`: those the reader of the file found already) and without
-    `skip_bad` nothing is written and `users` is 0."""
+    `skip_bad` nothing is written and `users` is 0. `invites`: a row may be without a password. `dry_run`: only checks;
+    `users` and `domains` are what would be made."""
     report = ImportReport(problems=list(problems))
-    checked = list(_check(rows, create_domains, report))
+    checked = list(_check(rows, create_domains, invites, report))
     report.problems.sort()
     if report.problems and not skip_bad:
+        return report
+    if dry_run:
+        report.users, report.domains = len(checked), _missing_domains(checked)
         return report
     report.domains = _make_domains(checked, actor)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), "import") as threads:
         hasher = "import_pbkdf2" if len(checked) > ARGON2_UP_TO else "default"
-        hashes = threads.map(lambda item: make_password(item.password, hasher=hasher), checked)
+        hashes = threads.map(lambda item: make_password(item.password or None, hasher=hasher), checked)
         for item, password_hash in zip(checked, hashes):
             item.user.password = password_hash
     for start in range(0, len(checked), CHUNK):
@@ -90,10 +98,11 @@ def import_users(
             report.problems += [(item.line, f"not imported: {error}") for item in chunk]
         else:
             report.users += len(chunk)
+            report.invited += [(item.user.pk, item.user.login) for item in chunk if not item.password]
     return report
 
 
-def _check(rows: Iterable[ImportRow], create_domains: bool, report: ImportReport) -> Iterator[_Checked]:
+def _check(rows: Iterable[ImportRow], create_domains: bool, invites: bool, report: ImportReport) -> Iterator[_Checked]:
     """The good rows; each bad one becomes a problem."""
     rows = list(rows)
     domains = set(Domain.objects.values_list("name", flat=True))
@@ -101,7 +110,7 @@ def _check(rows: Iterable[ImportRow], create_domains: bool, report: ImportReport
     first_line: dict[str, int] = {}
     for row in rows:
         try:
-            item = _check_row(row)
+            item = _check_row(row, invites)
             if item.domain not in domains and not create_domains:
                 raise AlreadyExists(f"{item.domain} is not one of our domains (--create-domains makes it).")
             if item.user.login in taken:
@@ -115,9 +124,10 @@ def _check(rows: Iterable[ImportRow], create_domains: bool, report: ImportReport
             yield item
 
 
-def _check_row(row: ImportRow) -> _Checked:
+def _check_row(row: ImportRow, invites: bool) -> _Checked:
     login, domain = names.own_address(row.login)
-    check_storable(row.password)
+    if row.password or not invites:
+        check_storable(row.password)
     user = User(
         login=login, name=names.display_name(row.name), role=names.role(row.role), quota_octets=names.quota(row.quota)
     )
@@ -133,9 +143,13 @@ def _taken(logins: Sequence[str]) -> set[str]:
     return found
 
 
-def _make_domains(checked: Sequence[_Checked], actor: str) -> list[str]:
+def _missing_domains(checked: Sequence[_Checked]) -> list[str]:
     here = set(Domain.objects.values_list("name", flat=True))
-    missing = [name for name in dict.fromkeys(item.domain for item in checked) if name not in here]
+    return [name for name in dict.fromkeys(item.domain for item in checked) if name not in here]
+
+
+def _make_domains(checked: Sequence[_Checked], actor: str) -> list[str]:
+    missing = _missing_domains(checked)
     for name in missing:
         store.call_sync(create_domain, name, keys.generate(), actor=actor)
     return missing

@@ -131,12 +131,12 @@ def set_password(
     audit.record(actor, "user.password", user.login)
 
 
-def note_sign_in_link(tx: Transaction, user_id: int, *, actor: str) -> None:
+def note_one_time_link(tx: Transaction, user_id: int, *, sets_password: bool = False, actor: str) -> None:
     """For the record, before a one-time link is made (`accounts.sign_in.tokens`). Raises `NotFound`, `NotAllowed`."""
     user = get_user(user_id)
     if not (user.is_active and user.domain.is_active):
         raise NotAllowed(f"{user.login} is switched off and cannot sign in.")
-    audit.record(actor, "user.link", user.login)
+    audit.record(actor, "user.invite" if sets_password else "user.link", user.login)
 
 
 def set_user_active(tx: Transaction, user_id: int, is_active: bool, *, actor: str) -> None:

@@ -10,5 +10,6 @@ urlpatterns = [
     path("sign-in/passkey/", views.sign_in_with_passkey, name="sign-in-passkey"),
     path("sign-in/passkey/options/", views.passkey_options, name="sign-in-passkey-options"),
     path("sign-in/link/<str:token>/", views.sign_in_with_link, name="sign-in-link"),
+    path("sign-in/password/<str:token>/", views.choose_password, name="choose-password"),
     path("sign-out/", views.sign_out, name="sign-out"),
 ]

@@ -14,9 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.auth.door import throttle
 from accounts.models import User
+from accounts.services import InvalidValue
 from accounts.sign_in import second_step
-from accounts.sign_in.forms import SignInForm
-from accounts.sign_in.tokens import peek, redeem
+from accounts.sign_in.forms import ChoosePasswordForm, SignInForm
+from accounts.sign_in.tokens import peek, redeem, redeem_with_password
 
 
 @sensitive_post_parameters()
@@ -52,6 +53,28 @@ def sign_in_with_link(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         return _signed_in(request, user, settings.LOGIN_REDIRECT_URL)
     return render(request, "sign_in/link.html", {"login": user.login})
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "POST"])
+def choose_password(request: HttpRequest, token: str) -> HttpResponse:
+    """Of an invitation, or of somebody who has lost the password: choose one, and be signed in."""
+    user = peek(token, sets_password=True)
+    if user is None:
+        return render(request, "sign_in/link_spent.html", status=404)
+    form = ChoosePasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            signed_in = redeem_with_password(token, form.cleaned_data["password"])
+        except InvalidValue as error:
+            form.add_error("password", str(error))
+        else:
+            if signed_in is None:
+                return render(request, "sign_in/link_spent.html", status=404)
+            return _signed_in(request, signed_in, settings.LOGIN_REDIRECT_URL)
+    context = {"form": form, "login": user.login}
+    return render(request, "sign_in/choose_password.html", context, status=422 if form.errors else 200)
 
 
 def _signed_in(request: HttpRequest, user: AbstractBaseUser, target: str) -> HttpResponse:

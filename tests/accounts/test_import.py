@@ -47,8 +47,8 @@ class TestFile:
         ("data", "words"),
         [
             (b"", "must name the columns"),
-            (b"anna@h.test,secret\n", "missing: login, password"),
-            (b"login,name\n", "missing: password"),
+            (b"anna@h.test,secret\n", "missing: login"),
+            (b"password,name\n", "missing: login"),
             (b"login,password,shoe\n", "unknown column “shoe”"),
             (b"login,password,login\n", "twice"),
             (b"login,password\nx\xff,y\n", "line 2 is not UTF-8"),
@@ -129,7 +129,7 @@ class TestImport:
     def test_a_login_taken_meanwhile(self, harbour: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
         from accounts.services import importing
 
-        checked = list(importing._check(rows("a@harbour.test"), False, importing.ImportReport()))
+        checked = list(importing._check(rows("a@harbour.test"), False, False, importing.ImportReport()))
         User.objects.create(login="a@harbour.test", domain=harbour)
         monkeypatch.setattr(importing, "_check", lambda *_: checked)
         report = import_users([], actor=ACTOR)

@@ -173,7 +173,7 @@ def test_a_token_ends(world: World) -> None:
 
 def test_a_user_from_beginning_to_end(world: World) -> None:
     ask = program(world.staff[Role.DOMAIN_ADMIN])
-    status, made = ask("POST", "/users", {"login": f"Eve@{OURS}", "name": "Eve"})
+    status, made = ask("POST", "/users", {"login": f"Eve@{OURS}", "name": "Eve", "invite": False})
     assert status == 201 and made["user"]["login"] == f"eve@{OURS}" and len(made["password"]) == 24
     path = f"/users/{made['user']['id']}"
     assert ask("POST", "/users", {"login": f"eve@{OURS}"}) == (
@@ -185,7 +185,8 @@ def test_a_user_from_beginning_to_end(world: World) -> None:
     assert (status, row["name"], row["quota_octets"]) == (200, "Eve", 5_000_000)
     assert ask("PATCH", path, {"role": "admin"})[0] == 422
     assert ask("POST", f"{path}/password", {"password": "short"})[1]["field"] == "password"
-    assert ask("POST", f"{path}/link")[0] == 403, "who is switched off cannot sign in"
+    for link in ("link", "invitation"):
+        assert ask("POST", f"{path}/{link}")[0] == 403, "who is switched off cannot sign in"
     assert ask("DELETE", path) == (204, None)
     assert ask("GET", path)[0] == 404
     assert {"user.create", "user.update", "user.disable", "user.delete"} <= set(
@@ -195,6 +196,12 @@ def test_a_user_from_beginning_to_end(world: World) -> None:
         assert ask("POST", "/users", {"login": login})[0] == 422
     for higher in (world.owner, *world.staff.values()):
         assert ask("PATCH", f"/users/{higher.pk}", {"name": "x"})[0] == 404
+
+
+def test_an_invited_user_has_a_link(world: World) -> None:
+    status, made = program(world.staff[Role.DOMAIN_ADMIN])("POST", "/users", {"login": f"eve@{OURS}"})
+    assert status == 201 and made["password"] is None
+    assert Client().get(made["link"]).status_code == 200
 
 
 def test_domains_addresses_senders_routes_and_the_queue(world: World) -> None:

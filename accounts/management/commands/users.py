@@ -1,4 +1,4 @@
-"""`manage.py users import|list|add|quota|password|link|disable|enable|delete|app-password`."""
+"""`manage.py users import|list|add|quota|password|link|invite|disable|enable|delete|app-password`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from accounts.services import (
     import_users,
     names,
     new_app_password,
-    note_sign_in_link,
+    note_one_time_link,
     remove_user,
     revoke_credential,
     scram_keys_for,
@@ -36,7 +36,7 @@ from accounts.services import (
     set_user_quota,
     update_user,
 )
-from accounts.sign_in.tokens import LIFETIME, make_one_time_link
+from accounts.sign_in.tokens import INVITATION_LIFETIME, LIFETIME, make_one_time_link, make_password_link
 from mailservers.models import Usage
 from mailservers.store.engine import store
 
@@ -53,6 +53,8 @@ class Command(AccountsCommand):
         one.add_argument("file", metavar="FILE.csv", help="“-” reads standard input")
         one.add_argument("--create-domains", action="store_true", help="make the domains that are missing")
         one.add_argument("--skip-bad", action="store_true", help="import the good lines even if others are bad")
+        one.add_argument("--invite", action="store_true", help="lines may have no password: print a link for each")
+        one.add_argument("--dry-run", action="store_true", help="change nothing; say what is wrong, line by line")
         one.set_defaults(act=self.import_file)
 
         one = actions.add_parser("list", help="all users, or those of one domain")
@@ -67,6 +69,7 @@ class Command(AccountsCommand):
         one.add_argument("--for", nargs="+", default=[], dest="domains", metavar="DOMAIN", help="what the role is for")
         one.add_argument("--quota", default="", help="500M, 2G; no limit if left out")
         one.add_argument("--quota-messages", default="", metavar="N", help="how many messages; no limit if left out")
+        one.add_argument("--invite", action="store_true", help="print a link to choose a password, instead of one")
         self.password_argument(one)
         one.set_defaults(act=self.add_user)
 
@@ -95,6 +98,7 @@ class Command(AccountsCommand):
 
         for action, act, text in (
             ("link", self.sign_in_link, "print a link that signs in once"),
+            ("invite", self.invite, "print a link with which the user chooses a password"),
             ("disable", self.disable, "no sign-in and no mail any more; everything is kept"),
             ("enable", self.enable, "undo disable"),
         ):
@@ -130,7 +134,9 @@ class Command(AccountsCommand):
 
     # ------------------------------------------------------------ many
 
-    def import_file(self, file: str, create_domains: bool, skip_bad: bool, **_: Any) -> None:
+    def import_file(
+        self, file: str, create_domains: bool, skip_bad: bool, invite: bool, dry_run: bool, **_: Any
+    ) -> None:
         try:
             data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
             users = read_users(data)
@@ -138,18 +144,28 @@ class Command(AccountsCommand):
             raise CommandError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
         started = time.monotonic()
         report = import_users(
-            users.rows, create_domains, actor=COMMAND_LINE, skip_bad=skip_bad, problems=users.problems
+            users.rows,
+            create_domains,
+            actor=COMMAND_LINE,
+            skip_bad=skip_bad,
+            invites=invite,
+            dry_run=dry_run,
+            problems=users.problems,
         )
         self.print_problems(report)
         if report.domains:
             self.stdout.write(f"New domains: {', '.join(report.domains)}")
+        for user_id, login in report.invited:
+            self.stdout.write(f"{login}  {self.password_link(user_id)}")
         seconds = time.monotonic() - started
-        if report.users or not report.problems:
+        if dry_run:
+            self.stdout.write(f"Nothing was changed. {count(report.users, 'user')} would be imported.")
+        elif report.users or not report.problems:
             self.stdout.write(f"Imported {count(report.users, 'user')} in {seconds:.1f} s.")
         if report.problems and not (skip_bad and report.users):
             raise CommandError(
                 f"{file}: {count(len(report.problems), 'bad line')}, "
-                + ("the others were imported." if report.users else "nothing was imported.")
+                + ("the others were imported." if report.users and not dry_run else "nothing was imported.")
                 + ("" if skip_bad else " Correct them, or use --skip-bad.")
             )
 
@@ -194,12 +210,16 @@ class Command(AccountsCommand):
         quota: str,
         quota_messages: str,
         password_stdin: bool,
+        invite: bool,
         **_: Any,
     ) -> None:
         role = Role.ADMIN.value if admin else role
         octets, messages = names.quota(quota), names.message_quota(quota_messages)
-        password, password_hash, scram_keys = self.read_password(password_stdin, login)
-        store.call_sync(
+        invite = invite and not password_stdin
+        password, password_hash, scram_keys = (
+            (None, None, None) if invite else self.read_password(password_stdin, login)
+        )
+        user_id = store.call_sync(
             create_user,
             login,
             actor=COMMAND_LINE,
@@ -213,6 +233,8 @@ class Command(AccountsCommand):
         )
         self.stdout.write(f"Made {names.own_address(login)[0]}{'' if role == Role.USER else f' ({Role(role).label})'}.")
         self.print_password(password)
+        if invite:
+            self.stdout.write(f"Link to choose a password: {self.password_link(user_id)}")
 
     def set_quota(self, login: str, quota: str, quota_messages: str, **_: Any) -> None:
         user = find_user(login)
@@ -290,10 +312,20 @@ class Command(AccountsCommand):
 
     def sign_in_link(self, login: str, **_: Any) -> None:
         user = find_user(login)
-        store.call_sync(note_sign_in_link, user.pk, actor=COMMAND_LINE)
+        store.call_sync(note_one_time_link, user.pk, actor=COMMAND_LINE)
         hours = int(LIFETIME.total_seconds() // 3600)
         self.stderr.write(f"Works once, within {hours} hours, for {user.login}:")
         self.stdout.write(site() + make_one_time_link(user.pk))
+
+    def invite(self, login: str, **_: Any) -> None:
+        user = find_user(login)
+        link = self.password_link(user.pk)
+        self.stderr.write(f"Works once, within {INVITATION_LIFETIME.days} days; {user.login} chooses a password:")
+        self.stdout.write(link)
+
+    def password_link(self, user_id: int) -> str:
+        store.call_sync(note_one_time_link, user_id, sets_password=True, actor=COMMAND_LINE)
+        return site() + make_password_link(user_id)
 
     def disable(self, login: str, **_: Any) -> None:
         user = find_user(login)
