@@ -193,6 +193,8 @@ REPORTS_LOCAL_PART = env.str("POSTROOM_REPORTS_LOCAL_PART", default="reports")  
 REPORTS_KEPT_DAYS = env.int("POSTROOM_REPORTS_KEPT", default=90)
 EVENTS_KEPT_S = env.int("POSTROOM_EVENTS_KEPT", default=90 * 24 * 3600)  # the trace; 0: for ever
 
+METRICS_TOKEN = env.str("POSTROOM_METRICS_TOKEN", default="")  # for /metrics (Prometheus); empty: there is none
+
 # ---------------------------------------------------------------- sign-in
 
 AUTH_USER_MODEL = "accounts.User"

@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from accounts.console.access import StaffRequest, needs, page
 from accounts.console.events import Filter, log_page
+from accounts.console.figures import PERIODS, figures
 from accounts.roles import Permission
+from accounts.services import health
 from mailservers.models import Mailbox
 from mailservers.outbound.queue import queue_totals
 from mailservers.store.events import Step
@@ -30,6 +32,7 @@ LAST_HOUR = (
 def overview(request: StaffRequest) -> HttpResponse:
     since = timezone.now() - timedelta(hours=1)
     scope = request.scope
+    period = next((one for one in PERIODS if one.name == request.GET.get("period")), PERIODS[0])
     steps = dict(scope.events().filter(at__gte=since).values_list("step").annotate(n=Count("id")))
     stored = Mailbox.objects.filter(owner__in=scope.users()).aggregate(message_count=Sum("messages"), size=Sum("size"))
     context = {
@@ -41,6 +44,10 @@ def overview(request: StaffRequest) -> HttpResponse:
         "size": stored["size"] or 0,
         "queue": queue_totals(scope.queued()),
         "last_hour": [(words, steps.get(step, 0)) for step, words in LAST_HOUR],
+        "figures": figures(scope, period),
+        "period": period,
+        "periods": PERIODS,
+        "checks": health.look_lately() if scope.may(Permission.SERVER) else (),
         "events": log_page(scope, Filter()).rows[:SHOWN_EVENTS],
     }
     return page(request, "overview.html", "overview", context)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from accounts.published import views
+from accounts.published import monitoring, views
 
 VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {  # by path in lower case
     "/.well-known/mta-sts.txt": views.mta_sts_policy,
@@ -15,6 +15,8 @@ VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {  # by path in lower 
     "/mail/config-v1.1.xml": views.autoconfig,
     "/autodiscover/autodiscover.xml": views.autodiscover,
     "/mail.mobileconfig": views.configuration_profile,
+    "/health": monitoring.healthy,
+    "/metrics": monitoring.metrics,
 }
 ACME_CHALLENGES = "/.well-known/acme-challenge/"  # RFC 8555 section 8.3; what follows is case-sensitive
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 from django.conf import settings
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 BACKLOG = 1024
 SWEEP_S = 1.0
 CLOSE_WITHIN_S = 3.0  # what commands in hand get at shutdown
+
+
+_listeners: WeakSet[Listener] = WeakSet()
 
 
 class PortInUse(Exception):
@@ -83,6 +87,14 @@ class Service:
         return self.name in settings.PORTS or bool(self.unix_setting and getattr(settings, self.unix_setting))
 
 
+def open_connections() -> dict[str, int]:
+    """How many each service of this process has."""
+    counts: dict[str, int] = {}
+    for listener in list(_listeners):
+        counts[listener.service.name] = counts.get(listener.service.name, 0) + len(listener.context.connections)
+    return counts
+
+
 class Listener:
     """One service on its addresses."""
 
@@ -92,6 +104,7 @@ class Listener:
         self._servers: list[asyncio.AbstractServer | ProxiedServer] = []
         self._sweep: asyncio.Task[None] | None = None
         self.port = 0
+        _listeners.add(self)
 
     async def start(self) -> None:
         """Bind and accept. Raises `PortInUse`."""

@@ -10,6 +10,7 @@ from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
 
 from accounts.services import names
+from accounts.services.health import note_backup
 from mailservers.backup.archive import BackupError
 from mailservers.backup.creating import create, verify
 from mailservers.backup.restoring import Restored, restore_all, restore_message, restore_user
@@ -65,6 +66,7 @@ class Command(BaseCommand):
             f"Backed up {created.messages:,} messages; {created.blobs:,} large ones in files{linked},"
             f" {names.format_octets(created.octets)}, to {target}"
         )
+        store.call_sync(note_backup, len(created.missing))
         if created.missing:
             for name in created.missing[:SHOWN]:
                 self.stderr.write(f"file {name}: a message names it, but it is missing in the mail store")

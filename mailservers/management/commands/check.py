@@ -13,6 +13,7 @@ from django.core.management import CommandError
 from django.core.management.commands.check import Command as DjangoCheck
 from django.db import connection
 
+from accounts.services.health import note_check
 from mailservers.backup.archive import BackupError
 from mailservers.backup.reading import BackupReader
 from mailservers.management.progress import ProgressLine
@@ -58,6 +59,7 @@ class Command(DjangoCheck):
             self._show(faults)
             faults = self._repair(bad, backup)
         self._show(faults)
+        store.call_sync(note_check, len(faults))
         if faults:
             raise CommandError(f"The mail store has {len(faults)} faults{' left' if repair else ''}.")
         left_over = len(left_over_files())
