@@ -3,6 +3,7 @@
 from django.urls import path
 
 from webmail.compose import identity_views as identities
+from webmail.compose import redirecting
 from webmail.compose import views as compose
 from webmail.contacts import views as contacts
 from webmail.deleted import views as deleted
@@ -36,6 +37,10 @@ urlpatterns = [
     path("mail/compose/reply/<int:mailbox_id>/<int:uid>/", compose.reply, name="reply"),
     path("mail/compose/reply-all/<int:mailbox_id>/<int:uid>/", compose.reply_all, name="reply-all"),
     path("mail/compose/forward/<int:mailbox_id>/<int:uid>/", compose.forward, name="forward"),
+    path("mail/compose/reply-list/<int:mailbox_id>/<int:uid>/", compose.reply_list, name="reply-list"),
+    path("mail/compose/attach/<int:mailbox_id>/<int:uid>/", compose.forward_whole, name="forward-whole"),
+    path("mail/compose/again/<int:mailbox_id>/<int:uid>/", compose.edit_as_new, name="edit-as-new"),
+    path("mail/compose/redirect/<int:mailbox_id>/<int:uid>/", redirecting.redirect_message, name="redirect"),
     path("mail/compose/draft/<int:mailbox_id>/<int:uid>/", compose.draft, name="compose-draft"),
     path("mail/compose/save/", compose.save, name="compose-save"),
     path("mail/compose/send/", compose.send, name="compose-send"),

@@ -22,7 +22,7 @@ from mailservers.delivery.checking import without_forged_results
 from mailservers.delivery.envelope import Envelope, Recipient
 from mailservers.delivery.refusals import SubmissionRefused
 from mailservers.delivery.routing import NotOurDomain, Resolution, UnknownRecipient, may_send_as, resolve_address
-from mailservers.formats.esmtp import NO_OPTIONS
+from mailservers.formats.esmtp import NO_OPTIONS, DsnRequest
 from mailservers.formats.headers import first_field
 from mailservers.formats.mime import header_end
 from mailservers.models import Flag
@@ -71,13 +71,15 @@ def submit(
     sent_mailbox_id: int | None = None,
     not_before: datetime | None = None,
     trace_id: str = "",
+    notify: str = "",
     also: Callable[[Transaction], None] | None = None,
 ) -> str:
     """Accept a message written in the webmail; its trace id. Not for the event loop.
 
     `raw` may hold Bcc: it stays in the copy for `sent_mailbox_id` and nowhere else. `also(tx)` runs in the same
     transaction (to take the draft away). `not_before`: it is held until then in the Outbox, where it can be cancelled,
-    and the copy goes to Sent when it is sent. Raises `SubmissionRefused`, a `StoreError`, or OSError."""
+    and the copy goes to Sent when it is sent. `notify` is RCPT's parameter (RFC 3461 4.1), for every recipient. Raises
+    `SubmissionRefused`, a `StoreError`, or OSError."""
     reverse_path = user.login if reverse_path is None else reverse_path
     check_sender(user.user_id, reverse_path)
     if not recipients:
@@ -94,7 +96,7 @@ def submit(
         sender_id=user.user_id,
         sender_login=user.login,
         smtputf8=not all(address.isascii() for address in (reverse_path, *recipients)),
-        recipients=[Recipient(address, _resolve(address)) for address in recipients],
+        recipients=[Recipient(address, _resolve(address), DsnRequest(notify)) for address in recipients],
         options=replace(NO_OPTIONS, not_before=not_before),
     )
     completed = complete(without_forged_results(raw), user.login)

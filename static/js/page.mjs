@@ -64,7 +64,8 @@ export function toast(text, level = "info") {
 
 let answered = null;
 
-function ask(question, verb) {
+/** Ask in a dialog; whether the answer was yes. */
+export function ask(question, verb) {
   const dialog = document.getElementById("confirm");
   dialog.querySelector("p").textContent = question;
   dialog.querySelector("[value=yes]").textContent = verb || "Continue";

@@ -59,3 +59,23 @@ def test_recipients_are_completed_and_checked(page: Page) -> None:
     to.fill("")
     to.press("Backspace")
     assert to.input_value() == "z@gmail.com"
+
+
+def test_a_forgotten_attachment_is_asked_about(page: Page, instance: Instance) -> None:
+    page.goto("/mail/templates/")
+    page.get_by_label("Name").fill("Plans")
+    page.get_by_label("Text").fill("The plans are attached.")
+    page.get_by_role("button", name="Save").click()
+    page.goto("/mail/compose/")
+    page.get_by_role("combobox", name="To").fill(instance.accounts[2]["login"])
+    page.get_by_text("Template", exact=True).click()
+    page.get_by_role("button", name="Plans").click()
+    expect(page.locator("#text")).to_have_value("The plans are attached.")
+    page.locator(".send-button").click()
+    expect(page.locator("#confirm-text")).to_contain_text("none is here")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#compose")).to_be_visible()
+    page.locator("#upload").set_input_files([{"name": "plan.txt", "mimeType": "text/plain", "buffer": b"x" * 100_000}])
+    expect(page.locator(".file-chip")).to_have_count(1)
+    page.locator(".send-button").click()
+    expect(page.locator("#compose")).to_have_count(0)

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from django.utils import formats, timezone
 
 from mailservers.formats.addresses import Address
+from mailservers.formats.headers import MAX_HEADER_OCTETS, first_field
 from mailservers.formats.mime import load_parts
 from mailservers.formats.octets import Octets
 from mailservers.formats.text import part_text
 from mailservers.store.lists import OpenMessage
 from webmail.compose.building import Person
 from webmail.compose.identities import Sender, sign
-from webmail.compose.letter import CarriedFile, Letter, Origin, choose_sender
+from webmail.compose.letter import WHOLE, CarriedFile, Letter, Origin, choose_sender
+from webmail.compose.mailto import parse_mailto
 from webmail.compose.people import as_text, people_of
 from webmail.reading.layout import Place, decoded_size, lay_out
 from webmail.reading.parts import file_name
@@ -74,12 +76,37 @@ def forward(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Send
     )
 
 
+def forward_whole(opened: OpenMessage, own: Sequence[Sender]) -> Letter:
+    """The message itself as an attachment (RFC 2046 5.2.1)."""
+    row = opened.row
+    file = CarriedFile(row.mailbox_id, row.uid, WHOLE, f"{row.subject or 'message'}.eml", row.size)
+    return Letter(
+        sender=own[0].address,
+        subject=row.subject if _FORWARD.match(row.subject) else f"Fwd: {row.subject}".rstrip(),
+        text=sign("", own[0]),
+        origin=_origin("forward", opened),
+        files=[file],
+    )
+
+
+def list_address(header: bytes) -> str:
+    """Where one writes to the list that a message came by (List-Post, RFC 2369 3.4); "" without one."""
+    found = re.search(
+        r"<(mailto:[^<>\s]{1,400})>", (first_field(header, b"list-post") or b"").decode("utf-8", "replace")
+    )
+    return parse_mailto(found[1])["to"] if found else ""
+
+
 def carried_files(opened: OpenMessage) -> list[CarriedFile]:
     """The attachments of a stored message, pictures shown within its HTML included."""
     layout = lay_out(load_parts(opened.parts))
     places = {place.path: place for place in (*layout.attachments, *layout.inline.values())}
     shown = {text.html.path for text in layout.texts if text.html} | {t.plain.path for t in layout.texts if t.plain}
     return [_carried(opened, place) for path, place in sorted(places.items()) if path not in shown]
+
+
+def header_of(opened: OpenMessage, raw: Octets) -> bytes:
+    return raw[: min(load_parts(opened.parts).body_start, MAX_HEADER_OCTETS)]
 
 
 def _carried(opened: OpenMessage, place: Place) -> CarriedFile:

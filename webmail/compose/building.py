@@ -68,6 +68,7 @@ class Written:
     cc: Sequence[Person] = ()
     bcc: Sequence[Person] = ()
     reply_to: Sequence[Person] = ()
+    receipt_to: Sequence[Person] = ()  # who is to be told that it was read (RFC 8098 2.1)
     subject: str = ""
     text: str = ""
     files: Sequence[File] = ()
@@ -79,16 +80,16 @@ class Written:
 
 def build(written: Written, date: datetime) -> bytes:
     """The message with CRLF line ends; UTF-8 header fields where an address needs them (RFC 6532)."""
-    lines = [_field("Date", format_datetime(date)), _people("From", [written.sender])]
-    lines += [_people(name, people) for name, people in _recipients(written) if people]
+    lines = [_field("Date", format_datetime(date)), people_field("From", [written.sender])]
+    lines += [people_field(name, people) for name, people in _recipients(written) if people]
     lines.append(_text("Subject", written.subject[:MAX_SUBJECT]))
     domain = written.sender.address.rpartition("@")[2]
-    lines.append(_ids("Message-ID", [written.message_id or new_message_id(domain)]))
+    lines.append(id_field("Message-ID", [written.message_id or new_message_id(domain)]))
     if _is_id(written.in_reply_to):
-        lines.append(_ids("In-Reply-To", [written.in_reply_to]))
+        lines.append(id_field("In-Reply-To", [written.in_reply_to]))
     references = [one for one in written.references if _is_id(one)][-MAX_REFERENCES:]
     if references:
-        lines.append(_ids("References", references))
+        lines.append(id_field("References", references))
     lines += [_text(name, value) for name, value in written.extra]
     lines.append(_field("MIME-Version", "1.0"))
     return "".join(lines).encode("utf-8") + _body(written)
@@ -100,7 +101,13 @@ def new_message_id(domain: str) -> str:
 
 
 def _recipients(written: Written) -> list[tuple[str, Sequence[Person]]]:
-    return [("Reply-To", written.reply_to), ("To", written.to), ("Cc", written.cc), ("Bcc", written.bcc)]
+    return [
+        ("Reply-To", written.reply_to),
+        ("To", written.to),
+        ("Cc", written.cc),
+        ("Bcc", written.bcc),
+        ("Disposition-Notification-To", written.receipt_to),
+    ]
 
 
 def _is_id(value: str) -> bool:
@@ -136,7 +143,7 @@ def _folded(value: str, charset: str, indent: int) -> str:
     return header.encode(linesep="\r\n")
 
 
-def _people(name: str, people: Sequence[Person]) -> str:
+def people_field(name: str, people: Sequence[Person]) -> str:
     """An address list, one address a line."""
     return _field(name, ",\r\n ".join(_person(one) for one in people))
 
@@ -157,7 +164,7 @@ def _person(person: Person) -> str:
     return f'"{quoted}" <{address}>'
 
 
-def _ids(name: str, values: Sequence[str]) -> str:
+def id_field(name: str, values: Sequence[str]) -> str:
     return _field(name, "\r\n ".join(values))
 
 

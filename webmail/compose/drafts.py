@@ -28,7 +28,7 @@ from mailservers.store.transaction import Transaction
 from webmail.compose.answering import carried_files, message_text
 from webmail.compose.building import File, Person, Written, build
 from webmail.compose.identities import identities, reply_to_of
-from webmail.compose.letter import CarriedFile, Letter, Origin, choose_sender
+from webmail.compose.letter import WHOLE, CarriedFile, Letter, Origin, choose_sender
 from webmail.compose.people import NotAddresses, as_text, parse_people, people_of
 from webmail.contacts.book import collect
 from webmail.marking.operations import mailbox_for
@@ -37,6 +37,11 @@ from webmail.reading.parts import clean_name, content_type, file_name
 from webmail.reading.views import read_fields
 
 ORIGIN_FIELD = "X-Postroom-Origin"  # in drafts only: what is being answered
+NOTIFY_FIELD = "X-Postroom-Notify"  # in drafts only: delivery is to be told
+PRIORITY_FIELDS = {  # Importance is RFC 4021's and Outlook's, X-Priority everybody's
+    "high": [("Importance", "high"), ("X-Priority", "1 (Highest)")],
+    "low": [("Importance", "low"), ("X-Priority", "5 (Lowest)")],
+}
 MAX_FILES = 100
 
 
@@ -124,8 +129,14 @@ def write(user: User, letter: Letter, files: Sequence[File], *, for_draft: bool)
         files=files,
         in_reply_to=reply_to,
         references=references,
-        extra=[(ORIGIN_FIELD, str(letter.origin))] if for_draft and letter.origin else [],
+        receipt_to=[sender] if letter.wants_receipt else (),
+        extra=[*PRIORITY_FIELDS.get(letter.priority, ()), *(_draft_fields(letter) if for_draft else ())],
     )
+
+
+def _draft_fields(letter: Letter) -> list[tuple[str, str]]:
+    fields = [(ORIGIN_FIELD, str(letter.origin))] if letter.origin else []
+    return [*fields, (NOTIFY_FIELD, "SUCCESS,FAILURE,DELAY")] if letter.wants_delivery else fields
 
 
 def _lenient(text: str) -> list[Person]:
@@ -154,10 +165,28 @@ def load(user: User, opened: OpenMessage, raw: Octets) -> Letter:
         bcc=as_text(people_of(fields["bcc"])),
         subject=opened.row.subject,
         text=message_text(opened, raw).removesuffix("\n"),
+        priority=_priority(header),
+        wants_receipt=first_field(header, b"disposition-notification-to") is not None,
+        wants_delivery=first_field(header, NOTIFY_FIELD.encode()) is not None,
         draft_uid=opened.row.uid,
         origin=_origin(opened, origin),
         files=carried_files(opened),
     )
+
+
+def as_new(user: User, opened: OpenMessage, raw: Octets) -> Letter:
+    """A message, sent or received, as a letter that has not been written before."""
+    letter = load(user, opened, raw)
+    letter.draft_uid = letter.origin = None
+    return letter
+
+
+def _priority(header: bytes) -> str:
+    said = (first_field(header, b"importance") or b"").strip().lower()
+    number = (first_field(header, b"x-priority") or b"").strip()[:1]
+    if said == b"high" or number in (b"1", b"2"):
+        return "high"
+    return "low" if said == b"low" or number in (b"4", b"5") else ""
 
 
 def _origin(opened: OpenMessage, field: bytes | None) -> Origin | None:
@@ -201,6 +230,10 @@ def _carried_contents(user: User, carried: Sequence[CarriedFile]) -> list[File]:
                 raise DraftChanged("the message that holds an attachment is gone")
             opened[place] = found, raw
         message, raw = opened[place]
+        if one.address == WHOLE:
+            name = clean_name(f"{message.row.subject or 'message'}.eml")
+            files.append(File(name, "message/rfc822", bytes(raw[: message.row.size])))
+            continue
         part = part_at(load_parts(message.parts), one.address)
         if part is None:
             raise DraftChanged("an attachment is gone")

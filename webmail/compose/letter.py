@@ -12,8 +12,10 @@ from mailservers.store.lists import OpenMessage, open_message, places_of_message
 from webmail.compose.identities import Sender
 
 MAX_TEXT = 2_000_000  # characters
+WHOLE = "whole"  # instead of a part's address: the message itself
+PRIORITIES = ("", "high", "low")
 _ORIGIN = re.compile(r"(reply|forward) (\d{1,15}) (\d{1,15})(?: (<[^<>\s]{1,900}>))?\Z")
-_CARRIED = re.compile(r"(\d{1,15})-(\d{1,15})-([0-9.]{1,200})\Z")
+_CARRIED = re.compile(r"(\d{1,15})-(\d{1,15})-(whole|[0-9.]{1,200})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ class Letter:
     subject: str = ""
     text: str = ""
     send_at: str = ""  # a local date and time as typed; "": at once
+    priority: str = ""  # one of PRIORITIES
+    wants_receipt: bool = False  # that it was read (RFC 8098)
+    wants_delivery: bool = False  # that it was delivered (RFC 3461)
     draft_uid: int | None = None
     origin: Origin | None = None
     files: Sequence[CarriedFile] = ()
@@ -80,7 +85,7 @@ class Letter:
 
     @classmethod
     def from_post(cls, post: QueryDict) -> Letter:
-        draft = post.get("draft", "")
+        draft, priority = post.get("draft", ""), post.get("priority", "")
         carried = (CarriedFile.parse(text) for text in post.getlist("file")[:500])
         return cls(
             sender=post.get("sender", ""),
@@ -90,6 +95,9 @@ class Letter:
             subject=post.get("subject", ""),
             text=post.get("text", "")[:MAX_TEXT],
             send_at=post.get("when", "") if post.get("send") == "later" else post.get("send_at", ""),
+            priority=priority if priority in PRIORITIES else "",
+            wants_receipt=post.get("receipt") == "yes",
+            wants_delivery=post.get("delivery") == "yes",
             draft_uid=int(draft) if draft.isascii() and draft.isdecimal() and len(draft) < 16 else None,
             origin=Origin.parse(post.get("origin", "")),
             files=[one for one in carried if one is not None],

@@ -17,18 +17,16 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from mailservers.delivery.submission import SubmissionRefused, submit
 from mailservers.delivery.undo import sender_wishes, undo_until
-from mailservers.formats.octets import Octets
 from mailservers.store.engine import store
 from mailservers.store.errors import OverQuota
-from mailservers.store.lists import OpenMessage, open_message
 from mailservers.store.queries import mailbox_by_use
-from mailservers.store.stored import octets_of
 from webmail.access import MailRequest, identity_of, mail_view, wants_part
 from webmail.compose import answering, drafts
 from webmail.compose.building import Person, Written, build
 from webmail.compose.identities import Sender, identities, sign
 from webmail.compose.letter import Letter, choose_sender
 from webmail.compose.mailto import parse_mailto
+from webmail.compose.opening import open_whole
 from webmail.compose.people import NotAddresses, parse_people
 from webmail.folders.tree import folder_tree
 from webmail.marking.operations import mailbox_for
@@ -64,17 +62,45 @@ def reply_all(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     return _answer(request, mailbox_id, uid, to_all=True)
 
 
-def _answer(request: MailRequest, mailbox_id: int, uid: int, *, to_all: bool) -> HttpResponse:
-    opened, raw = _open(request, mailbox_id, uid)
+@mail_view
+@require_safe
+def reply_list(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+    """To the mailing list that the message came by."""
+    return _answer(request, mailbox_id, uid, to_all=False, to_list=True)
+
+
+def _answer(request: MailRequest, mailbox_id: int, uid: int, *, to_all: bool, to_list: bool = False) -> HttpResponse:
+    opened, raw = open_whole(request.user.pk, mailbox_id, uid)
     fields = read_fields(raw, opened)
-    return _page(request, answering.reply(opened, raw, fields, identities(request.user), to_all=to_all))
+    letter = answering.reply(opened, raw, fields, identities(request.user), to_all=to_all)
+    list_address = answering.list_address(answering.header_of(opened, raw))
+    if to_list:
+        if not list_address:
+            raise Http404
+        letter.to, letter.cc = list_address, ""
+    link = reverse("reply-list", args=[mailbox_id, uid]) if list_address and not to_list else ""
+    return _page(request, letter, list_link=link)
 
 
 @mail_view
 @require_safe
 def forward(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
-    opened, raw = _open(request, mailbox_id, uid)
+    opened, raw = open_whole(request.user.pk, mailbox_id, uid)
     return _page(request, answering.forward(opened, raw, read_fields(raw, opened), identities(request.user)))
+
+
+@mail_view
+@require_safe
+def forward_whole(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+    opened, _ = open_whole(request.user.pk, mailbox_id, uid)
+    return _page(request, answering.forward_whole(opened, identities(request.user)))
+
+
+@mail_view
+@require_safe
+def edit_as_new(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
+    """A message as the beginning of another."""
+    return _page(request, drafts.as_new(request.user, *open_whole(request.user.pk, mailbox_id, uid)))
 
 
 @mail_view
@@ -84,7 +110,7 @@ def draft(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     box = mailbox_by_use(request.user.pk, "\\Drafts")
     if box is None or box.id != mailbox_id:
         raise Http404
-    return _page(request, drafts.load(request.user, *_open(request, mailbox_id, uid)))
+    return _page(request, drafts.load(request.user, *open_whole(request.user.pk, mailbox_id, uid)))
 
 
 @mail_view
@@ -191,6 +217,7 @@ def _submit(request: MailRequest, letter: Letter, not_before: datetime | None) -
         peer=request.META.get("REMOTE_ADDR", ""),
         sent_mailbox_id=store.call_sync(mailbox_for, user.pk, "\\Sent"),
         not_before=not_before,
+        notify="SUCCESS,FAILURE,DELAY" if letter.wants_delivery else "",
         also=lambda tx: drafts.after_sending(tx, user.pk, letter, written, answered),
     )
 
@@ -217,8 +244,8 @@ def _leave(request: MailRequest) -> HttpResponse:
 # ---------------------------------------------------------------- the form
 
 
-def _page(request: MailRequest, letter: Letter, status: int = 200) -> HttpResponse:
-    context = _context(request, letter, "", status)
+def _page(request: MailRequest, letter: Letter, status: int = 200, list_link: str = "") -> HttpResponse:
+    context = {**_context(request, letter, "", status), "list_link": list_link}
     return render(request, "webmail/compose.html", {**context, "tree": folder_tree(request.user.pk)}, status=status)
 
 
@@ -244,11 +271,3 @@ def _draft_address(request: MailRequest, letter: Letter) -> str:
     if box is None or letter.draft_uid is None:
         return reverse("compose")
     return reverse("compose-draft", args=[box.id, letter.draft_uid])
-
-
-def _open(request: MailRequest, mailbox_id: int, uid: int) -> tuple[OpenMessage, Octets]:
-    opened = open_message(request.user.pk, mailbox_id, uid)
-    raw = octets_of(opened.row.message_id, opened.row.size) if opened else None
-    if opened is None or raw is None:
-        raise Http404
-    return opened, raw

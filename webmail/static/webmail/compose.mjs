@@ -1,7 +1,7 @@
 // Compose: attachments by choosing or dropping, nothing lost on leaving, Ctrl+Enter sends.
 /* global htmx */
 
-import { toast } from "../js/page.mjs";
+import { ask, toast } from "../js/page.mjs";
 import "./recipients.mjs";
 
 const form = () => document.getElementById("compose");
@@ -60,6 +60,35 @@ document.addEventListener("change", (event) => {
     toast(`Attachments may be ${limit} MB together.`, "error");
   }
 }, true);
+
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const bar = document.getElementById("upload-progress");
+  const { loaded, total, lengthComputable } = event.detail;
+  if (event.target.id !== "autosave" || !bar || !document.getElementById("upload").files.length) return;
+  bar.hidden = !lengthComputable || loaded >= total;
+  bar.value = lengthComputable ? Math.round((100 * loaded) / total) : 0;
+});
+document.addEventListener("htmx:afterRequest", () => {
+  const bar = document.getElementById("upload-progress");
+  if (bar) bar.hidden = true;
+});
+
+// A word about an attachment in what was written, not in what is quoted, and none there.
+const MENTIONS = /\b(?:attach(?:ed|ment|ments|ing)?|enclosed|anhang|angehängt|anbei|beigefügt|ci-joint|pièces? jointes?|adjunt[oa]s?|allegat[oi])\b/iu;
+
+function forgets() {
+  const written = document.getElementById("text").value.split(/^(?:-- |-{10} Forwarded message -{10})$/m)[0];
+  const own = written.split("\n").filter((line) => !line.startsWith(">")).join("\n");
+  return MENTIONS.test(`${document.getElementById("subject").value.replace(/^(?:re|fwd?):.*/i, "")}\n${own}`);
+}
+
+document.addEventListener("htmx:confirm", async (event) => {
+  if (event.target !== form() || event.detail.question) return;
+  const hasFiles = document.getElementById("upload").files.length || document.querySelector(".file-chip");
+  if (hasFiles || !forgets()) return;
+  event.preventDefault();
+  if (await ask("You mention an attachment, but none is here. Send anyway?", "Send")) event.detail.issueRequest(true);
+});
 
 const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
 
