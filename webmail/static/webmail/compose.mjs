@@ -3,13 +3,27 @@
 
 import { ask, toast } from "../js/page.mjs";
 import "./recipients.mjs";
+import { drop, keep, offer } from "./unsaved.mjs";
 
 const form = () => document.getElementById("compose");
+const KEEP_MS = 250;
 let isDirty = false;
+const forget = () => {
+  clearTimeout(keeping);
+  if (form()) drop(form());
+};
+
+let keeping = 0;
 
 document.addEventListener("input", (event) => {
-  if (event.target.form === form()) isDirty = true;
+  if (event.target.form !== form()) return;
+  isDirty = true;
+  clearTimeout(keeping);
+  keeping = setTimeout(() => keep(form()), KEEP_MS);
 });
+
+/** The server has the letter, or it is gone on purpose; not when the answer is the sign-in page. */
+const isDone = (xhr) => xhr.status === 200 && new URL(xhr.responseURL, location.href).pathname.startsWith("/mail/compose/");
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.id === "autosave") isDirty = false;
@@ -17,12 +31,19 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.target.id !== "autosave") return;
-  if (event.detail.successful) document.getElementById("upload").value = "";
-  else if (event.detail.xhr.status !== 409) isDirty = true;
+  const { xhr } = event.detail;
+  if (isDone(xhr)) {
+    document.getElementById("upload").value = "";
+    if (!isDirty) forget();
+  } else if (xhr.status !== 409) isDirty = true;
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.target.id === "compose" && event.detail.xhr.status === 200) isDirty = false;
+  const { xhr } = event.detail;
+  const isLeaving = event.target.id === "compose" && isDone(xhr);
+  if (!isLeaving) return;
+  isDirty = false;
+  forget();
 });
 
 document.addEventListener("submit", (event) => {
@@ -145,3 +166,4 @@ document.addEventListener("change", (event) => {
 
 const text = document.getElementById("text");
 if (document.activeElement === text) text.setSelectionRange(0, 0);
+offer(form());
