@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from webmail.app import views as app
 from webmail.compose import identity_views as identities
 from webmail.compose import redirecting
 from webmail.compose import views as compose
@@ -20,6 +21,9 @@ from webmail.settings import views as settings
 
 urlpatterns = [
     path("", listing.home, name="home"),
+    path("app.webmanifest", app.manifest, name="manifest"),
+    path("service-worker.js", app.service_worker, name="service-worker"),
+    path("offline/", app.offline, name="offline"),
     path("mail/act/", marking.act, name="act"),
     path("mail/search/", searching.search, name="search"),
     path("mail/deleted/", deleted.deleted, name="deleted"),

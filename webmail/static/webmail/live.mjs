@@ -8,6 +8,7 @@ import { takeNews, watchTracker } from "./tracker.mjs";
 
 const POLL_MS = 20_000;
 const WAIT_MS = 120;
+const OFFLINE_MS = 3000;
 
 const folders = document.getElementById("folders");
 const state = document.getElementById("live-state");
@@ -76,6 +77,15 @@ function drawFolders(html) {
 // ---------------------------------------------------------------- being told
 
 let timer = null;
+let offlineTimer = null;
+
+/** A connection that comes back at once is not worth a word. */
+function showOffline(isOpen) {
+  const banner = document.getElementById("offline");
+  clearTimeout(offlineTimer);
+  if (isOpen) banner.hidden = true;
+  else offlineTimer = setTimeout(() => (banner.hidden = false), OFFLINE_MS);
+}
 
 function look() {
   clearTimeout(timer);
@@ -94,6 +104,7 @@ export function startLive() {
       state.title = words;
       state.lastElementChild.textContent = words;
       state.firstElementChild.classList.toggle("is-live", isOpen);
+      showOffline(isOpen);
       if (!isOpen) return;
       look(); // whatever happened meanwhile
       watchTracker(socket, true);

@@ -6,3 +6,4 @@ import "./keys.mjs";
 import { startLive } from "./live.mjs";
 
 startLive();
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("/service-worker.js").catch(() => {}); // not over plain HTTP
