@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH_OCTETS = tuple(month.capitalize().encode("ascii") for month in _MONTHS)
@@ -109,6 +110,7 @@ def _full_year(year: str) -> int:
     return number + 1900 if len(year) == 3 else number
 
 
+@lru_cache(maxsize=256)
 def _zone(offset: str | None, name: str | None) -> timezone:
     if offset:
         digits = offset.replace(":", "")

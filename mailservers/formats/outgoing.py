@@ -45,7 +45,10 @@ def without_return_path(raw: bytes) -> bytes:
 def data_blocks(wire: bytes, block_octets: int = 64 * 1024) -> Iterator[bytes]:
     """What follows the 354 reply: dots doubled at line starts (RFC 5321 section 4.5.2) and the end of data.
 
-    `wire` as `to_wire` gives it. Blocks end at line ends where they can and are about `block_octets` long."""
+    `wire` as `to_wire` gives it. Blocks end at line ends where they can and are about `block_octets` long; the end of
+    data comes with the last."""
+    if not wire:
+        yield b".\r\n"
     start = 0
     while start < len(wire):
         end = min(start + block_octets, len(wire))
@@ -54,9 +57,8 @@ def data_blocks(wire: bytes, block_octets: int = 64 * 1024) -> Iterator[bytes]:
             # Without a line end inside, the next octet belongs to the same line: its dot must not be doubled.
             end = line_end + 1 if line_end >= 0 else wire.find(b"\n", end) + 1
         block = wire[start:end].replace(b"\r\n.", b"\r\n..")
-        yield b"." + block if block.startswith(b".") else block
         start = end
-    yield b".\r\n"
+        yield b"".join((b"." if block.startswith(b".") else b"", block, b".\r\n" if end == len(wire) else b""))
 
 
 def domain_on_wire(domain: str) -> str:

@@ -53,6 +53,7 @@ class Session:
         "_is_skipping",
         "_late",
         "_pace",
+        "_said",
         "_skipped",
         "_task",
         "answer",
@@ -94,6 +95,7 @@ class Session:
         self.answer: Callable[[bytes], Waiting | None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.errors = 0
+        self._said: list[bytes] | None = None  # replies to the input in hand, sent at once (RFC 2920 section 3.2)
         self._late: list[tuple[float, bytes]] = []  # replies that wait (tarpit), each with its seconds
         self._pace = defences.Pace()  # of the message that comes
         self._half_closed = False
@@ -172,8 +174,15 @@ class Session:
             delay_s = defences.note_error(self)
         if delay_s or self._late:
             self._late.append((delay_s, replies.encode(reply)))
+        elif self._said is not None:
+            self._said.append(replies.encode(reply))
         else:
             self.wire.write(replies.encode(reply))
+
+    def _send_said(self) -> None:
+        if self._said:
+            self.wire.write(b"".join(self._said))
+        self._said = None
 
     async def _say_late(self) -> None:
         """Replies to guessers take their time; what comes meanwhile waits."""
@@ -196,6 +205,13 @@ class Session:
 
     def _advance(self) -> None:
         """Work through the buffer until it is empty or a command has to wait."""
+        self._said = []
+        try:
+            self._take_input()
+        finally:
+            self._send_said()
+
+    def _take_input(self) -> None:
         while self._task is None and not self.is_over:
             if self.errors > MAX_ERRORS:
                 self.end(replies.TOO_MANY_ERRORS)
@@ -303,6 +319,7 @@ class Session:
             self.wire.close()
 
     def end(self, reply: Reply) -> None:
+        self._send_said()
         for _, wire in self._late:
             self.wire.write(wire)
         self._late.clear()

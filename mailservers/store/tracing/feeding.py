@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import F, Max, Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from accounts.models import Domain
 from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii
 from mailservers.models import DeliveryEvent, EventsRead, HourCount, TraceSummary, TraceTerm
 from mailservers.store.event_position import LATE_S
-from mailservers.store.inserting import insert
+from mailservers.store.inserting import execute_rows, insert
+from mailservers.store.statements import marks
+from mailservers.store.statements import write as write_statement
 from mailservers.store.tracing import hours, terms
 from mailservers.store.tracing.summary import Direction, State, Summary, begin
 from mailservers.store.tracing.terms import key
@@ -43,6 +45,8 @@ _PASSING = frozenset(key(term) for term in _passing())
 _SUMMARY = (
     "id", "trace_id", "first_at", "last_at", "direction", "sender", "subject", "message_id", "size", "state", "places",
 )  # fmt: skip
+
+_EVENT = ("trace_id", "step", "outcome", "sender", "recipient", "peer", "detail", "data", "at", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +98,10 @@ def write(tx: Transaction, fed: Fed) -> bool:
         return False
     if fed.old_terms:
         TraceTerm.objects.filter(pk__in=fed.old_terms).delete()
-    rows = {summary.id: _row(summary) for summary in fed.summaries}
-    insert(TraceSummary, _SUMMARY, [row for pk, row in rows.items() if pk not in fed.known], want_ids=False)
-    changed = [TraceSummary(**dict(zip(_SUMMARY, rows[pk], strict=True))) for pk in fed.known]
-    TraceSummary.objects.bulk_update(changed, _SUMMARY[3:], batch_size=50)
+    known = sorted(fed.known)
+    if known:  # in place of what they were: the rows that refer to them are looked at when all is written
+        write_statement(f"DELETE FROM mailservers_tracesummary WHERE id IN ({marks(len(known))})", known)
+    insert(TraceSummary, _SUMMARY, [_row(summary) for summary in fed.summaries], want_ids=False)
     insert(TraceTerm, ("key", "trace_id"), fed.new_terms, want_ids=False)
     _add_counts(fed.counts)
     return True
@@ -119,10 +123,8 @@ def forget_addresses(tx: Transaction, before: datetime) -> int:
 
 
 def _next_events(after: int, limit: int) -> list[Event]:
-    rows = DeliveryEvent.objects.filter(id__gt=after).order_by("id")[:limit]
-    events = [
-        Event(r.trace_id, r.step, r.outcome, r.sender, r.recipient, r.peer, r.detail, r.data, r.at, r.pk) for r in rows
-    ]
+    rows = DeliveryEvent.objects.filter(id__gt=after).order_by("id").values_list(*_EVENT)[:limit]
+    events = [Event(*row) for row in rows]
     if connection.vendor == "sqlite":  # one writer at a time: ids are committed in order
         return events
     return settled(after, events, timezone.now() - timedelta(seconds=LATE_S))
@@ -199,11 +201,17 @@ def _move_on(fed: Fed) -> bool:
     return True
 
 
+_ADD = """
+    WITH new(id, count, amount) AS (VALUES {})
+    UPDATE mailservers_hourcount SET
+        count = mailservers_hourcount.count + new.count, amount = mailservers_hourcount.amount + new.amount
+    FROM new WHERE mailservers_hourcount.id = new.id
+"""
+
+
 def _add_counts(counts: dict[hours.Key, list[int]]) -> None:
     there = _counted(counts)
-    for k, (number, amount) in counts.items():
-        if k in there:
-            HourCount.objects.filter(pk=there[k]).update(count=F("count") + number, amount=F("amount") + amount)
+    execute_rows(_ADD, [(there[k], *added) for k, added in counts.items() if k in there])
     rows = [(*k, number, amount) for k, (number, amount) in counts.items() if k not in there]
     insert(HourCount, ("hour", "measure", "party", "detail", "count", "amount"), rows, want_ids=False)
 
