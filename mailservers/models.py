@@ -472,6 +472,16 @@ class SenderRule(models.Model):
     created_at = models.DateTimeField()
 
 
+class PictureSender(models.Model):
+    """A sender whose remote pictures a user always has shown."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    address = models.CharField(max_length=320)  # lower case
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("user", "address"), name="picture_sender_once"),)
+
+
 class GreylistEntry(models.Model):
     """A first contact that was asked to come again; see mailservers.checks.greylisting."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import h11
@@ -25,15 +26,22 @@ class FetchFailed(Exception):
     """The text says why, for the log."""
 
 
+class Answer(NamedTuple):
+    status: int
+    kind: str  # media type
+    location: str
+    body: bytes
+
+
 async def fetch(resolver: MailResolver, host: str, path: str) -> bytes:
     """The body of a 200 answer, which has to be text/plain. Raises `FetchFailed`."""
-    request = h11.Request(method="GET", target=path, headers=[*_headers(host), ("Accept", "text/plain")])
-    status, kind, body = await _ask(resolver, host, settings.OUTBOUND_HTTPS_PORT, request)
-    if status != 200:
-        raise FetchFailed(f"the answer was {status}")
-    if kind != "text/plain":
-        raise FetchFailed(f"the answer is {kind}, not text/plain")
-    return body
+    request = h11.Request(method="GET", target=path, headers=[*plain_headers(host), ("Accept", "text/plain")])
+    answer = await _ask(resolver, host, settings.OUTBOUND_HTTPS_PORT, request)
+    if answer.status != 200:
+        raise FetchFailed(f"the answer was {answer.status}")
+    if answer.kind != "text/plain":
+        raise FetchFailed(f"the answer is {answer.kind}, not text/plain")
+    return answer.body
 
 
 async def post(resolver: MailResolver, url: str, content: bytes, kind: str) -> None:
@@ -45,35 +53,44 @@ async def post(resolver: MailResolver, url: str, content: bytes, kind: str) -> N
         raise FetchFailed("the port is no number") from error
     if parts.scheme.lower() != "https" or not parts.hostname or not url.isascii() or not url.isprintable():
         raise FetchFailed("the address is no https: URL")
-    headers = [*_headers(parts.hostname), ("Content-Type", kind), ("Content-Length", str(len(content)))]
+    headers = [*plain_headers(parts.hostname), ("Content-Type", kind), ("Content-Length", str(len(content)))]
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = h11.Request(method="POST", target=target, headers=headers)
-    status, _, _ = await _ask(resolver, parts.hostname, port, request, content)
-    if not 200 <= status < 300:
-        raise FetchFailed(f"the answer was {status}")
+    answer = await _ask(resolver, parts.hostname, port, request, content)
+    if not 200 <= answer.status < 300:
+        raise FetchFailed(f"the answer was {answer.status}")
 
 
-def _headers(host: str) -> list[tuple[str, str]]:
+def plain_headers(host: str) -> list[tuple[str, str]]:
     return [("Host", host), ("User-Agent", "Postroom"), ("Connection", "close")]
 
 
-async def _ask(
-    resolver: MailResolver, host: str, port: int, request: h11.Request, content: bytes = b""
-) -> tuple[int, str, bytes]:
-    """Status, media type and body of the answer."""
+async def _ask(resolver: MailResolver, host: str, port: int, request: h11.Request, content: bytes = b"") -> Answer:
     try:
         async with asyncio.timeout(TIMEOUT_S * settings.OUTBOUND_TIMEOUT_SCALE):
             found = await resolver.addresses(MailHost(host, port))
-            return await _exchange(found.addresses[0], host, port, request, content)
+            return await exchange(found.addresses[0], host, port, request, content)
     except TimeoutError:
         raise FetchFailed("it took too long") from None
     except (Unreachable, OSError, ssl.SSLError, h11.ProtocolError) as error:
         raise FetchFailed(str(error)) from error
 
 
-async def _exchange(address: str, host: str, port: int, request: h11.Request, content: bytes) -> tuple[int, str, bytes]:
+async def exchange(
+    address: str,
+    host: str,
+    port: int,
+    request: h11.Request,
+    content: bytes = b"",
+    *,
+    is_https: bool = True,
+    max_octets: int = MAX_OCTETS,
+) -> Answer:
+    """With this very address, so that it cannot become another between a look at it and the connection. Raises
+    `FetchFailed`, OSError and h11's ProtocolError."""
+    context = TlsNeed(Level.VERIFIED).context() if is_https else None
     reader, writer = await asyncio.open_connection(
-        address, port, ssl=TlsNeed(Level.VERIFIED).context(), server_hostname=host
+        address, port, ssl=context, server_hostname=host if is_https else None
     )
     try:
         connection = h11.Connection(h11.CLIENT)
@@ -81,26 +98,29 @@ async def _exchange(address: str, host: str, port: int, request: h11.Request, co
         if content:
             writer.write(connection.send(h11.Data(data=content)) or b"")
         writer.write(connection.send(h11.EndOfMessage()) or b"")
-        return await _answer(connection, reader)
+        return await _answer(connection, reader, max_octets)
     finally:
         writer.transport.abort()
 
 
-async def _answer(connection: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, str, bytes]:
-    status, kind, body = 0, "", b""
+async def _answer(connection: h11.Connection, reader: asyncio.StreamReader, max_octets: int) -> Answer:
+    status, kind, location = 0, "", ""
+    body = bytearray()
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
             connection.receive_data(await reader.read(16_384))
         elif isinstance(event, h11.Response):
             status = event.status_code
-            said = dict(event.headers).get(b"content-type", b"text/plain")
+            headers = dict(event.headers)
+            location = headers.get(b"location", b"").decode("latin-1")
+            said = headers.get(b"content-type", b"text/plain")
             kind = said.partition(b";")[0].strip().lower().decode("latin-1")
         elif isinstance(event, h11.Data):
             body += event.data
-            if len(body) > MAX_OCTETS:
+            if len(body) > max_octets:
                 raise FetchFailed("the answer is too long")
         elif isinstance(event, h11.EndOfMessage):
-            return status, kind, body
+            return Answer(status, kind, location, bytes(body))
         elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
             raise FetchFailed("the answer is not whole")

@@ -123,7 +123,7 @@ class MailResolver:
     async def _public_addresses(self, name: str) -> Found:
         asked = Found([name]) if _is_ip(name) else await self._ask_addresses(name)
         found = asked.addresses
-        public = [address for address in found if self._allow_private or _is_public(address)]
+        public = [address for address in found if self._allow_private or is_public(address)]
         if public:
             return Found(_in_turn(public), asked.is_secure, asked.canonical)
         raise Unreachable(
@@ -178,12 +178,12 @@ def _is_ip(text: str) -> bool:
     return True
 
 
-def _is_public(text: str) -> bool:
+def is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or (
             ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.sixtofour
         )
         if inner is not None:
-            return _is_public(str(inner))
+            return is_public(str(inner))
     return address.is_global and not (address.is_multicast or address.is_unspecified or address.is_reserved)

@@ -145,7 +145,7 @@ async def test_private_addresses_when_allowed(zone: Zone, settings: Any) -> None
     ],
 )  # fmt: skip
 def test_not_public(address: str) -> None:
-    assert not resolve._is_public(address)
+    assert not resolve.is_public(address)
 
 
 async def test_a_silent_name_server_is_temporary(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

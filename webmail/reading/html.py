@@ -97,8 +97,13 @@ class CleanHtml:
     is_coloured: bool
 
 
-def clean_html(source: str, image_address: Callable[[str], str | None]) -> CleanHtml:
-    """`image_address` gives our address of the part with a Content-ID, or None. Raises `TooComplex`."""
+def clean_html(
+    source: str,
+    image_address: Callable[[str], str | None],
+    picture_address: Callable[[str], str | None] | None = None,
+) -> CleanHtml:
+    """`image_address` gives our address of the part with a Content-ID, or None; `picture_address` ours of a picture on
+    another host, where the reader wants them. Raises `TooComplex`."""
     check_complexity(source)
     blocked = 0
 
@@ -113,8 +118,11 @@ def clean_html(source: str, image_address: Callable[[str], str | None]) -> Clean
                 return image_address(value[4:])
             if _DATA_IMAGE.match(value):
                 return value
-            blocked += bool(_REMOTE.match(value))
-            return None
+            if not _REMOTE.match(value):
+                return None
+            ours = picture_address(value.strip()) if picture_address is not None else None
+            blocked += ours is None
+            return ours
         return value
 
     markup = nh3.clean(

@@ -14,8 +14,9 @@ from mailservers.store.errors import StoreError
 from mailservers.store.sender_rules import forget_rule, set_rule
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import folder_tree
+from webmail.reading.opening import open_or_404, raw_or_404
 from webmail.reading.origin import origin_of
-from webmail.reading.views import open_or_404, raw_or_404, read_fields
+from webmail.reading.views import read_fields
 
 ACTIONS = ("trust", "block", "forget")
 

@@ -21,7 +21,7 @@ from mailservers.formats.octets import Octets, chunks
 from mailservers.formats.text import decode_charset, html_to_text, part_source, part_text
 from mailservers.formats.transfer_stream import decoded
 from mailservers.store import lists
-from mailservers.store.stored import octets_of
+from mailservers.store.pictures import shows_pictures_of
 from mailservers.store.tracing.opening import Opener, openings
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import Folder, folder_tree
@@ -30,6 +30,8 @@ from webmail.listing.views import page_context
 from webmail.reading import parts
 from webmail.reading.html import BODY_POLICY, CleanHtml, TooComplex, clean_html
 from webmail.reading.layout import Place, decoded_size, lay_out, part_at
+from webmail.reading.opening import open_or_404, raw_or_404
+from webmail.reading.pictures import Proxied, are_shown
 from webmail.reading.plain import text_to_html
 from webmail.sending.views import tracker_context
 
@@ -88,8 +90,9 @@ def html_body(request: MailRequest, mailbox_id: int, uid: int, address: str) -> 
         raise Http404
     source = part_source(raw, found)
     inline = lay_out(load_parts(opened.parts)).inline
+    remote = Proxied(request.user.pk) if are_shown(request, opened) else None
     try:
-        cleaned = clean_html(source, partial(_inline_address, mailbox_id, uid, inline))
+        cleaned = clean_html(source, partial(_inline_address, mailbox_id, uid, inline), remote)
     except TooComplex:
         note = "This HTML is too large or too deeply nested to be shown; here is its text."
         cleaned = CleanHtml(f"<p><em>{note}</em></p><pre>{text_to_html(html_to_text(source))}</pre>", 0, False)
@@ -146,6 +149,8 @@ def reader_context(request: MailRequest, opened: lists.OpenMessage) -> dict[str,
     raw = raw_or_404(opened)
     layout = lay_out(load_parts(opened.parts))
     wants_text = request.GET.get("view") == "text"
+    with_pictures = request.GET.get("pictures") == "1"
+    has_html = any(text.html for text in layout.texts)
     header = read_fields(raw, opened)
     sender = header["from"][0] if header["from"] else None
     name = (sender.name or sender.spec) if sender else "(unknown sender)"
@@ -155,11 +160,14 @@ def reader_context(request: MailRequest, opened: lists.OpenMessage) -> dict[str,
         "item": f"{row.mailbox_id}-{row.uid}",
         "subject": row.subject or "(no subject)",
         "sender": sender,
+        "pictures_always": has_html and shows_pictures_of(request.user.pk, row.from_address),
         "sender_name": name,
         "initial": initial(name),
         "colour": colour(sender.spec if sender else ""),
         "header": header,
-        "bodies": [_body(row, raw, text.html, text.plain, wants_text) for text in layout.texts],
+        "bodies": [
+            _body(row, raw, text.html, text.plain, wants_text, with_pictures=with_pictures) for text in layout.texts
+        ],
         "attachments": [attachment(place) for place in layout.attachments],
         "is_calendar": any(place.part.subtype == b"calendar" for place in layout.attachments),
     }
@@ -176,10 +184,13 @@ def _people(value: bytes | None) -> list[Address]:
     return [a for a in parse_address_list(value or b"") if a.is_mailbox][:MAX_PEOPLE]
 
 
-def _body(row: lists.ListRow, raw: Octets, html: Place | None, plain: Place | None, wants_text: bool) -> Body:
+def _body(
+    row: lists.ListRow, raw: Octets, html: Place | None, plain: Place | None, wants_text: bool, *, with_pictures: bool
+) -> Body:
     here = reverse("message", args=[row.mailbox_id, row.uid])
     if html is not None and not (wants_text and plain is not None):
         frame = reverse("message-html", args=[row.mailbox_id, row.uid, html.address])
+        frame += "?pictures=1" if with_pictures else ""
         return Body(frame, SafeString(), f"{here}?view=text" if plain is not None else "")
     assert plain is not None
     return Body("", text_to_html(part_text(raw, plain.part)), here if html is not None else "")
@@ -201,20 +212,6 @@ def _inline_address(mailbox_id: int, uid: int, inline: dict[str, Place], content
     if place is None or place.part.maintype != b"image":
         return None
     return reverse("message-part", args=[mailbox_id, uid, place.address])
-
-
-def open_or_404(request: MailRequest, mailbox_id: int, uid: int) -> lists.OpenMessage:
-    opened = lists.open_message(request.user.pk, mailbox_id, uid)
-    if opened is None:
-        raise Http404
-    return opened
-
-
-def raw_or_404(opened: lists.OpenMessage) -> Octets:
-    raw = octets_of(opened.row.message_id, opened.row.size)
-    if raw is None:  # expunged between the two reads
-        raise Http404
-    return raw
 
 
 def _part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> tuple[lists.OpenMessage, Octets, Part]:

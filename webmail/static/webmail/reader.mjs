@@ -1,5 +1,6 @@
 // The open message: which row is current, how tall its frame is, the way back.
 
+import { markLinks } from "./links.mjs";
 import { allRows, pane, removeRows } from "./list.mjs";
 
 const reader = document.getElementById("reader");
@@ -40,6 +41,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target !== reader) return;
   reader.scrollTop = 0;
+  for (const text of reader.querySelectorAll(".message-text")) markLinks(text);
   reader.querySelector(".message")?.focus({ preventScroll: true });
   showCurrent();
 });
@@ -65,6 +67,7 @@ function fit(frame) {
   new ResizeObserver(measure).observe(page.body);
   const notice = document.querySelector(`[data-images-for="${frame.id}"]`);
   if (notice) notice.hidden = !Number(page.body.dataset.blockedImages);
+  markLinks(page.body);
   page.addEventListener("keydown", (event) => {
     if (!event.defaultPrevented) document.dispatchEvent(new KeyboardEvent("keydown", event));
   });
@@ -72,4 +75,5 @@ function fit(frame) {
 
 document.addEventListener("load", (event) => event.target.matches?.(".message-frame") && fit(event.target), true);
 for (const frame of document.querySelectorAll(".message-frame")) fit(frame);
+for (const text of document.querySelectorAll(".message-text")) markLinks(text);
 showCurrent();
