@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from .arc import AAR, AMS, AS, MAX_SETS, collect_sets, has_failed, highest_instance
 from .authentication_results import parse_results
 from .dkim import SIGNED_FIELDS, canonical_field, sign_fields, with_signature
-from .headers import fields_by_name, header_end
+from .headers import fields_by_name, header_block
+from .octets import Octets
 from .tag_list import TagListError
 
 SEALED_FIELDS = (b"dkim-signature", *SIGNED_FIELDS)  # section 4.1.2
@@ -37,11 +38,11 @@ def own_results(header: bytes, authserv_id: str) -> bytes | None:
     return None
 
 
-def arc_set(message: bytes, authserv_id: str, sealer: Sealer, sealed_at: int) -> bytes:
+def arc_set(message: Octets, authserv_id: str, sealer: Sealer, sealed_at: int) -> bytes:
     """The three fields to put in front of `message` (CRLF line ends only); empty where nothing is to be sealed.
 
     `sealed_at`: seconds since 1970."""
-    header = message[: header_end(message)]
+    header = header_block(message)
     results = own_results(header, authserv_id)
     fields = fields_by_name(header)
     instance = highest_instance(fields) + 1

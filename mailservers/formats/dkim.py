@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from .dkim_body import body_digest
-from .headers import header_end, iter_fields, unfold
+from .headers import header_block, header_end, iter_fields, unfold
+from .octets import Octets
 
 # RFC 6376 section 5.4.1, without what relays change. Fields that are not there are not named, From excepted.
 SIGNED_FIELDS = (
@@ -33,9 +34,9 @@ def canonical_field(name: bytes, value: bytes) -> bytes:
 class Covered:
     """What signatures of a message cover, made once for all of them: the `wanted` fields and the body."""
 
-    def __init__(self, message: bytes, wanted: Sequence[bytes] = SIGNED_FIELDS) -> None:
+    def __init__(self, message: Octets, wanted: Sequence[bytes] = SIGNED_FIELDS) -> None:
         body_start = header_end(message)
-        names, chosen = _choose(list(iter_fields(message[:body_start])), wanted)
+        names, chosen = _choose(list(iter_fields(header_block(message))), wanted)
         body_hash = base64.b64encode(body_digest(message, body_start, is_relaxed=True)[0])
         self._tags = b"; h=" + _fold_names(names) + b";\r\n\tbh=" + body_hash + b";\r\n\tb="
         self._fields = b"".join(canonical_field(*field) + b"\r\n" for field in chosen)
@@ -47,7 +48,7 @@ class Covered:
 
 
 def sign_message(
-    message: bytes | Covered,
+    message: Octets | Covered,
     *,
     domain: str,
     selector: str,
@@ -61,12 +62,12 @@ def sign_message(
     "rsa-sha256" RSASSA-PKCS1-v1_5 with SHA-256, for "ed25519-sha256" Ed25519 over the SHA-256 digest. From is signed
     once more than it occurs, so that another one cannot be added (section 8.15)."""
     tags = f" v=1; a={algorithm}; c=relaxed/relaxed; d={domain}; s={selector};\r\n\tt={signed_at}"
-    covered = Covered(message) if isinstance(message, bytes) else message
+    covered = message if isinstance(message, Covered) else Covered(message)
     return covered.signed(b"DKIM-Signature", tags, sign)
 
 
 def sign_fields(
-    message: bytes, name: bytes, tags: str, wanted: Sequence[bytes], sign: Callable[[bytes], bytes]
+    message: Octets, name: bytes, tags: str, wanted: Sequence[bytes], sign: Callable[[bytes], bytes]
 ) -> bytes:
     """A signature field of this name over the body and the `wanted` fields. `tags`: those before h=."""
     return Covered(message, wanted).signed(name, tags, sign)

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.conf import settings
 
-from mailservers.formats.downgrade import without_8bit, without_binary
-from mailservers.formats.headers import header_end
+from mailservers.formats.headers import header_block
 from mailservers.formats.mta_sts import StsPolicy
-from mailservers.formats.outgoing import to_wire, without_return_path
+from mailservers.formats.octets import Octets
 from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
 from mailservers.outbound.homeward import Homeward, bring_home
 from mailservers.outbound.in_time import TOO_LATE, is_over, lack_of_time
@@ -28,6 +26,7 @@ from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.pool import Key, SessionPool
 from mailservers.outbound.resolve import Found, MailHost, MailResolver
 from mailservers.outbound.routes import RouteBook
+from mailservers.outbound.shape import shape, with_fields
 from mailservers.outbound.signing import Signer
 from mailservers.outbound.sts import StsPolicies
 from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
@@ -35,9 +34,11 @@ from mailservers.outbound.tls_policy import at_least, need_of
 from mailservers.outbound.tls_sessions import count_session, is_about_tls
 from mailservers.outbound.way import PLAIN_WAY
 from mailservers.store.changes import hub
-from mailservers.store.content import IN_THREAD_OVER, read_message
+from mailservers.store.content import IN_THREAD_OVER
 from mailservers.store.engine import store
 from mailservers.store.events import Step
+from mailservers.store.spool import Content
+from mailservers.store.stored import octets_of
 from mailservers.store.transaction import Event
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,6 @@ log = logging.getLogger(__name__)
 MAX_CONNECTIONS = 8  # tried in one attempt
 ATTEMPT_S = 3600.0  # an attempt, with all its hosts, at most
 MAX_TOLD = 20  # recipients of whom it is told that they are being tried
-LARGE_OCTETS = 2 * 1024 * 1024
-LARGE_AT_ONCE = 4  # large messages in memory at once
 
 DECIDED = {  # transport of a route -> what becomes of the mail, its status, in words
     "refuse": (Result.FAILED, "5.7.1", "the administrator of this host does not let mail go there"),
@@ -62,15 +61,12 @@ class Means:
     policies: StsPolicies
     signer: Signer
     pool: SessionPool
-    large: asyncio.Semaphore
     routes: RouteBook
 
     @classmethod
     def make(cls) -> Means:
         resolver = MailResolver()
-        return cls(
-            resolver, StsPolicies(resolver), Signer(), SessionPool(), asyncio.Semaphore(LARGE_AT_ONCE), RouteBook()
-        )
+        return cls(resolver, StsPolicies(resolver), Signer(), SessionPool(), RouteBook())
 
 
 class Attempt:
@@ -201,9 +197,8 @@ class Attempt:
             raise trouble
         self._session = session
         try:
-            async with self._turn():
-                message = await self._message(session)
-                return await session.transact(self._envelope(message), message)
+            message = await self._message(session)
+            return await session.transact(self._envelope(message), message)
         except BaseException:
             session.abort()
             raise
@@ -214,23 +209,20 @@ class Attempt:
             for recipient in self.job.recipients[:MAX_TOLD]:
                 hub.progress(Event(self.job.trace_id, Step.TRYING, recipient=recipient.address, peer=peer, detail=tls))
 
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        return self._means.large if self.job.size > LARGE_OCTETS else nullcontext()
-
-    async def _message(self, session: SmtpSession) -> bytes:
+    async def _message(self, session: SmtpSession) -> Content:
         """The octets to send: read only when a host is there to take them, and signed."""
-        raw = self.job.content or await store.read(read_message, self.job.message_id)
+        raw: Octets | None = self.job.content or await store.read(octets_of, self.job.message_id, self.job.size)
         if raw is None:
             raise RuntimeError(f"message {self.job.message_id} is in the queue but not in the store")
-        shape = _shape(session, is_binary=self.job.is_binary)
-        wire = await asyncio.to_thread(shape, raw) if len(raw) > IN_THREAD_OVER else shape(raw)
+        make = partial(shape, raw, session, is_binary=self.job.is_binary)
+        wire = await asyncio.to_thread(make) if len(raw) > IN_THREAD_OVER else make()
         if self.job.sender_id is None:
-            return await self._means.signer.seal(wire, self.job.reverse_path)
-        return await self._means.signer.sign(wire)
+            return with_fields(await self._means.signer.seal(wire, self.job.reverse_path), wire)
+        return with_fields(await self._means.signer.sign(wire), wire)
 
-    def _envelope(self, message: bytes) -> OutgoingEnvelope:
+    def _envelope(self, message: Content) -> OutgoingEnvelope:
         job = self.job
-        needs_smtputf8 = job.smtputf8 and not message[: header_end(message)].isascii()
+        needs_smtputf8 = job.smtputf8 and not header_block(message).isascii()
         return OutgoingEnvelope(
             job.reverse_path,
             tuple(r.address for r in job.recipients),
@@ -252,24 +244,6 @@ class Attempt:
 
 def _peer(host: str, address: str) -> str:
     return host if host == address else f"{host} [{address}]"
-
-
-def _as_lines(raw: bytes) -> bytes:
-    return to_wire(without_binary(raw))
-
-
-def _as_7bit(raw: bytes) -> bytes:
-    wire = to_wire(raw)
-    return wire if wire.isascii() else without_8bit(wire)
-
-
-def _shape(session: SmtpSession, *, is_binary: bool) -> Callable[[bytes], bytes]:
-    """What makes of a message the octets that the host takes."""
-    if is_binary and session.takes_binary:
-        return without_return_path
-    if is_binary:
-        return _as_lines if session.takes_8bit else lambda raw: _as_7bit(without_binary(raw))
-    return to_wire if session.takes_8bit else _as_7bit
 
 
 def _most_telling(failures: list[Unreachable]) -> Unreachable:

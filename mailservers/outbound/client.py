@@ -18,6 +18,8 @@ recipient has been decided upon, trouble is raised as `Unreachable` so that the 
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -25,13 +27,14 @@ from django.utils import timezone
 
 from mailservers.formats.esmtp import NOTHING_ASKED, DeliverBy, DsnRequest, encode_xtext
 from mailservers.formats.mailbox_address import InvalidAddress, parse_mailbox_address
-from mailservers.formats.outgoing import data_blocks, domain_on_wire
+from mailservers.formats.outgoing import data_blocks, domain_on_wire, stuffed
 from mailservers.formats.smtp_reply import Reply, parse_extensions
 from mailservers.outbound.channel import ConnectionLost, SmtpChannel, open_channel
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable, refusal
 from mailservers.outbound.signing_in import NotSignedIn, sign_in
 from mailservers.outbound.tls_need import OPPORTUNISTIC, TlsNeed
 from mailservers.outbound.way import PLAIN_WAY, Way
+from mailservers.store.spool import Content
 
 # RFC 5321 section 4.5.3.2, in seconds; multiplied by OUTBOUND_TIMEOUT_SCALE.
 CONNECT_S = 30.0  # not in the RFC
@@ -249,7 +252,7 @@ class SmtpSession:
 
     # ------------------------------------------------------------ a transaction
 
-    async def transact(self, envelope: OutgoingEnvelope, message: bytes) -> list[Outcome]:
+    async def transact(self, envelope: OutgoingEnvelope, message: Content) -> list[Outcome]:
         """Hand the message over; one outcome for each recipient, in their order. `message` has CRLF line ends only.
 
         Raises `Unreachable` when the connection was lost before any recipient had been decided upon."""
@@ -291,7 +294,9 @@ class SmtpSession:
 class _Transaction:
     """One MAIL … DATA. `outcomes` fills up as recipients are decided upon."""
 
-    def __init__(self, session: SmtpSession, channel: SmtpChannel, envelope: OutgoingEnvelope, message: bytes) -> None:
+    def __init__(
+        self, session: SmtpSession, channel: SmtpChannel, envelope: OutgoingEnvelope, message: Content
+    ) -> None:
         self._session = session
         self._channel = channel
         self._envelope = envelope
@@ -519,7 +524,7 @@ class _Transaction:
         """RFC 3030: the octets as they are, each chunk answered before the next is sent."""
         end: Reply | None = None
         for at in range(0, max(len(self._message), 1), CHUNK_OCTETS):
-            chunk = self._message[at : at + CHUNK_OCTETS]
+            chunk = await self._octets(at, at + CHUNK_OCTETS)
             is_last = at + CHUNK_OCTETS >= len(self._message)
             await self._session.expect_silence()
             self._session.is_sending = is_last
@@ -533,11 +538,24 @@ class _Transaction:
         self._session.needs_reset = not end.is_positive
         self._outcomes.update(dict.fromkeys(self._accepted, self._decided(end)))
 
+    async def _octets(self, start: int, end: int) -> bytes:
+        if isinstance(self._message, bytes):
+            return self._message[start:end]
+        return await asyncio.to_thread(self._message.__getitem__, slice(start, end))
+
+    def _blocks(self) -> Iterator[bytes]:
+        return data_blocks(self._message) if isinstance(self._message, bytes) else stuffed(self._message.chunks())
+
+    async def _next(self, blocks: Iterator[bytes]) -> bytes:
+        """b"" when there are no more."""
+        return next(blocks, b"") if isinstance(self._message, bytes) else await asyncio.to_thread(next, blocks, b"")
+
     async def _send_content(self) -> Reply:
         """The reply to the end of data. A host may refuse in the middle: then that is its reply, and there is no way
         to stop but to hang up. Anything else that comes early is not believed."""
         try:
-            for block in data_blocks(self._message):
+            blocks = self._blocks()
+            while block := await self._next(blocks):
                 if self._channel.has_reply:
                     raise ConnectionLost("the server replied before the message had ended")
                 await self._channel.write(block, _scaled(DATA_BLOCK_S))

@@ -17,11 +17,12 @@ from mailservers.delivery.routing import Resolution, RoutingError, resolve_addre
 from mailservers.formats.esmtp import MailOptions
 from mailservers.outbound.leases import Job
 from mailservers.outbound.outcomes import Outcome, Result
-from mailservers.store.content import NewMessage, prepare_async, read_message
+from mailservers.store.content import NewMessage, prepare_async
 from mailservers.store.engine import store
 from mailservers.store.errors import OverQuota
 from mailservers.store.placing import write_deliveries
 from mailservers.store.quota import find_full
+from mailservers.store.stored import octets_of
 from mailservers.store.transaction import Transaction
 from mailservers.store.verdicts import read_verdict
 
@@ -49,7 +50,7 @@ async def bring_home(job: Job) -> Homeward:
         outcomes[claimed.id] = UNKNOWN if recipient is None else PASSED_ON if _goes_on(recipient) else FILED
     if not recipients:
         return Homeward(outcomes)
-    raw = await store.read(read_message, job.message_id)
+    raw = await store.read(octets_of, job.message_id, job.size)
     if raw is None:
         raise RuntimeError(f"message {job.message_id} is in the queue but not in the store")
     envelope = Envelope(

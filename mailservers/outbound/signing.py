@@ -28,8 +28,9 @@ from accounts.models import DkimKey
 from mailservers.formats.addresses import parse_address_list
 from mailservers.formats.arc_sealing import Sealer, arc_set, own_results
 from mailservers.formats.dkim import Covered, sign_message
-from mailservers.formats.headers import first_field, header_end
+from mailservers.formats.headers import first_field, header_block
 from mailservers.formats.mailbox_address import InvalidAddress
+from mailservers.formats.octets import Octets
 from mailservers.formats.outgoing import domain_on_wire
 from mailservers.store.content import IN_THREAD_OVER
 from mailservers.store.engine import store
@@ -50,28 +51,27 @@ class Signer:
     def __init__(self) -> None:
         self._keys: dict[str, tuple[float, list[SigningKey]]] = {}
 
-    async def sign(self, message: bytes) -> bytes:
-        """The message with its DKIM-Signatures in front, or as it is. `message` has CRLF line ends only."""
+    async def sign(self, message: Octets) -> bytes:
+        """Its DKIM-Signatures, to be put in front, if any. `message` has CRLF line ends only."""
         domain = from_domain(message)
         keys = await self._keys_of(domain) if domain else []
         if not keys:
-            return message
+            return b""
         if len(message) <= IN_THREAD_OVER:
-            return _signed(message, domain, keys)
-        return await asyncio.to_thread(_signed, message, domain, keys)
+            return _signatures(message, domain, keys)
+        return await asyncio.to_thread(_signatures, message, domain, keys)
 
-    async def seal(self, message: bytes, reverse_path: str) -> bytes:
-        """A forwarded message with its ARC set in front, or as it is. `message` as for `sign`."""
-        if own_results(message[: header_end(message)], settings.HOSTNAME) is None:
-            return message
+    async def seal(self, message: Octets, reverse_path: str) -> bytes:
+        """The ARC set to be put in front of a forwarded message, if any. `message` as for `sign`."""
+        if own_results(header_block(message), settings.HOSTNAME) is None:
+            return b""
         for domain in (reverse_path.rpartition("@")[2].lower(), ANY_DOMAIN):
             for selector, algorithm, key, owner in await self._keys_of(domain):
                 if algorithm == RSA:
                     sealer = Sealer(domain_on_wire(owner), selector, partial(_signature, key))
                     work = partial(arc_set, message, settings.HOSTNAME, sealer, int(time.time()))
-                    is_large = len(message) > IN_THREAD_OVER
-                    return (await asyncio.to_thread(work) if is_large else work()) + message
-        return message
+                    return await asyncio.to_thread(work) if len(message) > IN_THREAD_OVER else work()
+        return b""
 
     async def _keys_of(self, domain: str) -> list[SigningKey]:
         known = self._keys.get(domain)
@@ -84,9 +84,9 @@ class Signer:
         return keys
 
 
-def from_domain(message: bytes) -> str:
+def from_domain(message: Octets) -> str:
     """The domain of the first address in From, in lower case; "" if there is none."""
-    value = first_field(message[: header_end(message)], b"from")
+    value = first_field(header_block(message), b"from")
     if value is None:
         return ""
     return next((address.domain.lower() for address in parse_address_list(value) if address.is_mailbox), "")
@@ -112,7 +112,7 @@ def _read_keys(domain: str) -> list[SigningKey]:
     return list(found.values())
 
 
-def _signed(message: bytes, domain: str, keys: Sequence[SigningKey]) -> bytes:
+def _signatures(message: Octets, domain: str, keys: Sequence[SigningKey]) -> bytes:
     fields, covered = b"", Covered(message)
     for selector, algorithm, key, _ in keys:
         field = sign_message(
@@ -124,7 +124,7 @@ def _signed(message: bytes, domain: str, keys: Sequence[SigningKey]) -> bytes:
             algorithm=algorithm,
         )
         fields = field + fields
-    return fields + message
+    return fields
 
 
 def _signature(key: PrivateKey, data: bytes) -> bytes:

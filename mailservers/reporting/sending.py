@@ -92,7 +92,8 @@ class Reporter:
         if not addresses:
             await store.call(_drop, kind, day, domain)
             return
-        message = await prepare_async(await self._signer.sign(letter.message(addresses)))
+        raw = letter.message(addresses)
+        message = await prepare_async(await self._signer.sign(raw) + raw)
         if await store.call(_queue, kind, day, domain, message, sender, addresses):
             log.info("the %s report of %s for %s is on its way", kind, day, domain)
 

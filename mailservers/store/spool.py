@@ -1,4 +1,4 @@
-"""A large message on its way in: in a file without a name, so that it is never whole in memory.
+"""A large message on its way in, or out in another shape: in a file without a name, so it is never whole in memory.
 
 `Spool` is written while the message comes (`write` blocks: call it in a thread); `content` gives `Spooled`, the
 message's octets, which can get another header without being written anew. Several messages can follow one another.
@@ -27,6 +27,7 @@ class Spool:
     def __init__(self) -> None:
         directory = Path(settings.MESSAGE_FILES_DIR)
         self.size = 0
+        self.is_ascii = True
         self._start = 0  # of the message that is being written
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -42,6 +43,7 @@ class Spool:
                 while view:
                     view = view[self.file.write(view) :]
                 self.size += len(piece)
+                self.is_ascii = self.is_ascii and piece.isascii()
         except OSError as error:
             raise as_store_error(error) from error
 
@@ -74,6 +76,14 @@ class Spooled(Windowed):
             pieces.append(piece)
             wanted, at = wanted - len(piece), at + len(piece)
         return b"".join(pieces)
+
+    def isascii(self) -> bool:
+        """As for `bytes`; False also when another message in the same spool has other octets."""
+        return self._head.isascii() and self._spool.is_ascii
+
+    def with_head(self, head: bytes) -> Spooled:
+        """The message with these octets in front."""
+        return Spooled(self._spool, head + self._head, self._offset, self._end)
 
     def with_header(self, change: Callable[[bytes], bytes]) -> Spooled:
         """The message with another header in front of the same body."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import email
 import os
 import time
 from typing import Any
@@ -225,6 +226,28 @@ async def test_a_large_message_is_signed_in_a_thread(anna: User, settings: Any) 
     body = base64.encodebytes(bytes(range(256)) * 1_000).replace(b"\n", b"\r\n")
     message, records = await signed_by(anna, settings, raw=MESSAGE + body)
     assert dkim.verify(message, dnsfunc=lambda name, timeout=5: records[name])
+
+
+async def test_a_very_large_message_is_sent_and_signed_from_a_spool(anna: User, settings: Any) -> None:
+    settings.STREAM_OVER = 10_000
+    body = b"".join(b".%d\r\n" % n for n in range(90_000))
+    message, records = await signed_by(anna, settings, raw=MESSAGE + body)
+    assert message.endswith(MESSAGE.partition(b"\r\n")[2] + body)
+    assert dkim.verify(message, dnsfunc=lambda name, timeout=5: records[name])
+
+
+async def test_a_very_large_message_for_a_host_that_takes_less(anna: User, settings: Any) -> None:
+    settings.STREAM_OVER = 10_000
+    raw = b"From: a@b.test\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + "fünf Dünen\n".encode() * 50_000
+    async with FakeHost(Script(extensions=("PIPELINING",))) as host:
+        route(settings, remote_test=host)
+        async with running():
+            await put(raw=raw)
+            await asyncio.wait_for(host.arrived.wait(), 60)
+            await until(queue_is_empty)
+    sent = host.transactions[0].content
+    assert sent.isascii() and "BODY" not in host.transactions[0].mail
+    assert email.message_from_bytes(sent).get_payload(decode=True) == "fünf Dünen\r\n".encode() * 50_000
 
 
 @pytest.mark.parametrize(

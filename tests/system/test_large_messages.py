@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import smtplib
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+from queue import Queue
 from typing import BinaryIO
 
 import pytest
@@ -33,9 +37,9 @@ SETTINGS = {
 ALLOWED = 64 * 1024 * 1024
 
 
-def lines(seed: int) -> Iterator[bytes]:
+def lines(seed: int, author: str = "a@far.test") -> Iterator[bytes]:
     """A message of SIZE octets in blocks: base64-like lines that compress little and are not alike."""
-    yield f"From: a@far.test\r\nSubject: large {seed}\r\n\r\n".encode()
+    yield f"From: {author}\r\nSubject: large {seed}\r\n\r\n".encode()
     block = hashlib.shake_256(b"%d" % seed).hexdigest(36 * 4000).encode()
     block = b"".join(block[n : n + 72] + b"\r\n" for n in range(0, len(block), 72))
     for _ in range(SIZE // len(block)):
@@ -193,6 +197,75 @@ def retrieve(server: Instance, number: int) -> str:
         return found
 
 
+class FarHost(socketserver.ThreadingTCPServer):
+    """Takes mail for anybody, and says nothing more to DATA until ten have come so far."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), FarSession)
+        self.all_at_once = threading.Barrier(CONNECTIONS, timeout=100)
+        self.digests: Queue[str] = Queue()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class FarSession(socketserver.StreamRequestHandler):
+    rbufsize = 1024 * 1024
+    server: FarHost
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # the server is ended while it keeps its connections
+            self.talk()
+
+    def talk(self) -> None:
+        self.wfile.write(b"220 far.test\r\n")
+        while line := self.rfile.readline():
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                self.server.all_at_once.wait()
+                self.server.digests.put(self.content())
+            self.wfile.write(b"250-far.test\r\n250 8BITMIME\r\n" if verb == b"EHLO" else b"250 ok\r\n")
+            if verb == b"QUIT":
+                return
+
+    def content(self) -> str:
+        """The digest of all below the first lines."""
+        while self.rfile.readline() != b"\r\n":
+            pass
+        whole = hashlib.sha256()
+        while (line := self.rfile.readline()) != b".\r\n":
+            assert line
+            whole.update(line)
+        return whole.hexdigest()
+
+
+def by_submission(server: Instance, seed: int) -> None:
+    """To another domain each."""
+    secret = base64.b64encode(f"\0{LOGIN}\0{PASSWORD}".encode())
+    with client(server, "submission") as (sock, replies):
+        steps = b"EHLO x\r\n", b"AUTH PLAIN %b\r\n" % secret, b"MAIL FROM:<%b>\r\n" % LOGIN.encode()
+        for step in (b"", *steps, b"RCPT TO:<b@far%d.test>\r\n" % seed, b"DATA\r\n"):
+            sock.sendall(step)
+            while (reply := replies.readline())[3:4] == b"-":
+                pass
+            assert reply[:1] in b"23", reply
+        for block in lines(seed, LOGIN):
+            sock.sendall(block)
+        sock.sendall(b".\r\n")
+        assert (reply := replies.readline()).startswith(b"250"), reply
+
+
+def body_digest(seed: int) -> str:
+    whole = hashlib.sha256()
+    for block in islice(lines(seed), 1, None):
+        whole.update(block)
+    return whole.hexdigest()
+
+
 WAYS_IN = (by_data, by_bdat, by_append)
 WAYS_OUT = (fetch, fetch_decoded, retrieve)
 
@@ -214,3 +287,21 @@ def test_ten_at_once_come_in_and_go_out_without_being_in_memory(server: Instance
             assert results == {digest(seed) for seed in range(CONNECTIONS)}
     assert max(grown.values()) < ALLOWED, grown
     assert in_all < 1.5 * ALLOWED  # while thirty of them were put into the search index, too
+
+
+def test_ten_at_once_are_sent_on_without_being_in_memory() -> None:
+    """Signed, because they are our user's, each to a domain of its own."""
+    with FarHost() as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        routes = ",".join(f"far{n}.test=127.0.0.1:{host.port}" for n in range(CONNECTIONS))
+        with instance(environment={**SETTINGS, "POSTROOM_ROUTES": routes}) as server:
+            server.import_users([LOGIN], PASSWORD)
+            server.imap(LOGIN, PASSWORD).logout()
+            assert server.process is not None
+            with Watch(server.process.pid) as watch, ThreadPoolExecutor(CONNECTIONS) as pool:
+                list(pool.map(functools.partial(by_submission, server), range(CONNECTIONS)))
+                got = {host.digests.get(timeout=200) for _ in range(CONNECTIONS)}
+        host.shutdown()
+    print(f"sent on: {watch.growth / 1e6:.1f} MB")
+    assert got == {body_digest(seed) for seed in range(CONNECTIONS)}
+    assert watch.growth < ALLOWED
