@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from .octets import Octets, chunks
+from .outgoing import whole_lines
+
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 _ASCTIME = re.compile(rb"(\w{3}) +(\w{3}) +(\d{1,2}) +(\d{1,2}):(\d{2})(?::(\d{2}))?(?: +[A-Z+0-9-]+)? +(\d{4})")
@@ -35,13 +38,27 @@ class MboxEntry:
 
 def write_entry(message: bytes, date: datetime) -> bytes:
     """A message with its separator, to be appended to an mbox file."""
-    ends = message.count(b"\r\n")
-    is_clean = message.count(b"\n") == ends == message.count(b"\r")
-    body = message.replace(b"\r\n", b"\n") if is_clean else message
-    if b"From " in body:
-        body = _FROM.sub(rb">\1", body)
-    end = b"\n" if body.endswith(b"\n") or not body else b"\n\n"
-    return b"From MAILER-DAEMON %b\n%b%b" % (_asctime(date), body, end)
+    return b"".join(entry_pieces(message, date))
+
+
+def entry_pieces(message: Octets, date: datetime) -> Iterator[bytes]:
+    """The same for a message of any length; it is read twice."""
+    yield b"From MAILER-DAEMON %b\n" % _asctime(date)
+    is_clean = _has_crlf_only(message)
+    before = b"\n"
+    for lines in whole_lines(chunks(message)):
+        text = lines.replace(b"\r\n", b"\n") if is_clean else lines
+        start = 0 if before.endswith(b"\n") else text.find(b"\n") + 1 or len(text)  # behind a line that goes on
+        yield text[:start] + _FROM.sub(rb">\1", text[start:]) if b"From " in text else text
+        before = text
+    yield b"\n" if before.endswith(b"\n") else b"\n\n"
+
+
+def _has_crlf_only(message: Octets) -> bool:
+    """Whether every CR and every LF is of a CRLF."""
+    return all(
+        lines.count(b"\n") == lines.count(b"\r") == lines.count(b"\r\n") for lines in whole_lines(chunks(message))
+    )
 
 
 def read_entries(lines: Iterable[bytes]) -> Iterator[MboxEntry]:

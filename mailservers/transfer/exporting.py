@@ -12,10 +12,12 @@ from pathlib import Path
 
 from django.conf import settings
 
-from mailservers.formats.mbox import write_entry
+from mailservers.formats.mbox import entry_pieces
+from mailservers.formats.octets import Octets, chunks
 from mailservers.models import Flag
 from mailservers.store.content import read_messages
 from mailservers.store.queries import MailboxRow, fetch_rows, list_mailboxes, uids
+from mailservers.store.stored import open_stored
 from mailservers.transfer.tree import NOTES, Note, path_of, write_lines
 
 STEP = 50  # messages
@@ -34,7 +36,7 @@ class Exported:
     """One message on its way out."""
 
     uid: int
-    raw: bytes
+    raw: Octets
     flags: int
     keywords: tuple[str, ...]
     internal_date: datetime
@@ -69,13 +71,14 @@ def export(owner_id: int, target: Path, form: str, progress: Progress) -> tuple[
 
 def _messages(box: MailboxRow) -> Iterator[Exported]:
     wanted = list(uids(box.id))
-    columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__sha256")
+    columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__sha256", "message__size")
     for start in range(0, len(wanted), STEP):
         rows = fetch_rows(box.id, wanted[start : start + STEP], columns)
-        octets = dict(read_messages([row[1] for row in rows]))
-        for uid, message_id, flags, keywords, date, sha256 in rows:
-            if message_id in octets:
-                yield Exported(uid, octets[message_id], flags, tuple(keywords.split()), date, bytes(sha256).hex())
+        small = dict(read_messages([row[1] for row in rows if row[6] <= settings.STREAM_OVER]))
+        for uid, message_id, flags, keywords, date, sha256, size in rows:
+            raw = open_stored(message_id) if size > settings.STREAM_OVER else small.get(message_id)
+            if raw is not None:
+                yield Exported(uid, raw, flags, tuple(keywords.split()), date, bytes(sha256).hex())
 
 
 def write_mbox(path: Path, messages: Iterator[Exported]) -> None:
@@ -85,7 +88,7 @@ def write_mbox(path: Path, messages: Iterator[Exported]) -> None:
     notes = []
     with open(mbox, "xb") as file:
         for message in messages:
-            file.write(write_entry(message.raw, message.internal_date))
+            file.writelines(entry_pieces(message.raw, message.internal_date))
             notes.append(message.note().line())
     write_lines(mbox.with_name(f"{mbox.name}.jsonl"), notes)
 
@@ -116,7 +119,8 @@ def write_eml(path: Path, messages: Iterator[Exported]) -> None:
 
 def _write(path: Path, message: Exported) -> None:
     """The octets as they are; the file's date is the internal date."""
-    path.write_bytes(message.raw)
+    with open(path, "wb") as file:
+        file.writelines(chunks(message.raw))
     moment = int(message.internal_date.timestamp())
     os.utime(path, (moment, moment))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given
@@ -11,11 +13,13 @@ from hypothesis import strategies as st
 from mailservers.formats import octets
 from mailservers.formats.dkim import Covered
 from mailservers.formats.downgrade import line_pieces, seven_bit_pieces, without_8bit, without_binary
+from mailservers.formats.mbox import candidates, entry_pieces, read_entries, write_entry
 from mailservers.formats.octets import Windowed
 from mailservers.formats.outgoing import data_blocks, stuffed, to_wire, whole_lines, wire_pieces
 
 from .test_downgrade import LETTER
 
+DATE = datetime(2024, 2, 29, 12, tzinfo=UTC)
 MESSAGES = st.binary(max_size=300) | st.from_regex(rb"(A: b|From|[\r\n. a:\0=\xe9-]|--x|\r\n){0,80}", fullmatch=True)
 
 
@@ -64,6 +68,13 @@ def test_what_a_signature_covers(raw: bytes) -> None:
     wire = to_wire(raw)
     whole, windowed = Covered(wire), Covered(InMemory(wire))
     assert whole.signed(b"X", "", lambda data: data) == windowed.signed(b"X", "", lambda data: data)
+
+
+@given(MESSAGES | st.from_regex(rb"(>?From |x|\n|\r\n){0,40}", fullmatch=True))
+def test_an_mbox_entry(raw: bytes) -> None:
+    assert b"".join(entry_pieces(InMemory(raw), DATE)) == write_entry(raw, DATE)
+    (entry,) = read_entries(io.BytesIO(write_entry(raw, DATE)))
+    assert raw in candidates(entry)
 
 
 def test_a_line_without_end_is_cut() -> None:

@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -81,6 +82,18 @@ def test_everything_comes_back(anna: User, ben: User, tmp_path: Path, form: str)
     assert {"Old/Projects/Boat", "Old/INBOX"} <= set(all_mail(ben))
     with pytest.raises(CommandError, match="not empty"):
         run("export", anna.login, str(target), "--format", form)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_large_messages_come_back_through_windows(
+    anna: User, ben: User, tmp_path: Path, settings: Any, form: str
+) -> None:
+    settings.STREAM_OVER = 1000
+    put(anna, "INBOX", b"Subject: large\r\n\r\n" + b"".join(b"From %d\r\n" % n for n in range(100_000)))
+    put(anna, "INBOX", b"Subject: LF\n\n" + b">From x\n\n" * 500)
+    run("export", anna.login, str(tmp_path / "out"), "--format", form)
+    run("import", ben.login, str(tmp_path / "out"))
+    assert all_mail(ben) == all_mail(anna)
 
 
 def test_an_interrupted_import_goes_on(anna: User, ben: User, tmp_path: Path) -> None:
