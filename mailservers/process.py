@@ -19,6 +19,7 @@ from django.conf import settings
 
 from accounts.auth.live import live_sessions
 from accounts.auth.strengthen import Strengthening
+from accounts.services.watching import Watching
 from mailservers.outbound.runner import QueueRunner
 from mailservers.reporting.keeping import Reporting
 from mailservers.serving.certificates import Certificates
@@ -63,6 +64,7 @@ class ServingProcess:
     _sweeping: Sweeping = field(default_factory=Sweeping)
     _indexer: Indexer = field(default_factory=Indexer)
     _tracing: TraceFeeder = field(default_factory=TraceFeeder)
+    _watching: Watching = field(default_factory=Watching)
     _reporting: Reporting | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -86,6 +88,7 @@ class ServingProcess:
         if "outbound" in self.parts:
             self._runner = QueueRunner()
             await self._runner.start()
+            self._watching.start()
         await live_sessions.start()
         self._strengthening = Strengthening()
         await self._strengthening.start()
@@ -139,6 +142,7 @@ class ServingProcess:
         """Messages in hand finish or are answered 421; everything acknowledged is on disk."""
         self._sweeping.stop()
         self._certificates.stop()
+        self._watching.stop()
         for web, _ in self._webs.values():
             web.should_exit = True
         await _all_within_reason(self._stopping())

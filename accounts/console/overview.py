@@ -13,6 +13,7 @@ from accounts.console.events import Filter, log_page
 from accounts.console.figures import PERIODS, figures
 from accounts.roles import Permission
 from accounts.services import health
+from accounts.services.watching import alerts
 from mailservers.models import Mailbox
 from mailservers.outbound.queue import queue_totals
 from mailservers.store.events import Step
@@ -36,6 +37,7 @@ def overview(request: StaffRequest) -> HttpResponse:
     steps = dict(scope.events().filter(at__gte=since).values_list("step").annotate(n=Count("id")))
     stored = Mailbox.objects.filter(owner__in=scope.users()).aggregate(message_count=Sum("messages"), size=Sum("size"))
     context = {
+        "alerts": alerts() if scope.may(Permission.SERVER) else [],
         "users": scope.users().count(),
         "users_off": scope.users().filter(is_active=False).count(),
         "domains": scope.domains().count(),
