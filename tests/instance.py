@@ -33,6 +33,7 @@ class Instance:
     ports: dict[str, int] = field(default_factory=dict)
     accounts: list[dict[str, str]] = field(default_factory=list)
     admin_link: str = ""
+    set_up_link: str = ""
     program: str = "serve"
     data: Path | None = None  # another instance's data directory
 
@@ -68,6 +69,7 @@ class Instance:
         state: dict[str, Any] = json.loads(ready.read_text())
         self.ports, self.accounts = state["ports"], state.get("accounts") or self.accounts
         self.admin_link = state.get("admin_link") or ""
+        self.set_up_link = state.get("set_up_link") or ""
         return self
 
     def command(self, *words: str) -> list[str]:

@@ -73,9 +73,9 @@ def run(parts: frozenset[str], announce: Announce, ready_file: str | None, extra
 async def _run(process: ServingProcess, announce: Announce, ready_file: str | None, extra: dict[str, Any]) -> None:
     await process.start()
     state = {"pid": os.getpid(), "ports": process.ports, **extra}
-    link = state.get("admin_link")
-    if link and "web" in process.ports:
-        state["admin_link"] = f"http://{web_host()}:{process.ports['web']}{link}"
+    for name in ("admin_link", "set_up_link"):
+        if state.get(name) and "web" in process.ports:
+            state[name] = f"http://{web_host()}:{process.ports['web']}{state[name]}"
     if ready_file:
         await asyncio.to_thread(_write_ready, Path(ready_file), state)
     announce(state)

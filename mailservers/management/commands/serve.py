@@ -7,12 +7,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.urls import reverse
 
 from accounts.models import Role, User
+from accounts.services.set_up import is_needed, new_set_up_token
 from accounts.sign_in.tokens import make_one_time_link
 from mailservers.management import serving
 from mailservers.process import PARTS
 from mailservers.seeding import seed_demo
+from mailservers.store.engine import store
 
 PORT_LINES = (
     ("web", "Webmail and console", "http://{host}:{port}/"),
@@ -39,7 +42,7 @@ class Command(BaseCommand):
         lock = serving.lock_data_dir()
         serving.migrate()
         accounts = seed_demo() if options["demo"] else []
-        extra = {"accounts": accounts, "admin_link": _admin_link()}
+        extra = {"accounts": accounts, "admin_link": _admin_link(), "set_up_link": _set_up_link()}
         try:
             serving.run(frozenset(PARTS), self._announce, options["ready_file"], extra)
         finally:
@@ -55,7 +58,7 @@ class Command(BaseCommand):
         if state["admin_link"]:
             write(f"  Sign in once, as administrator, within 24 hours:\n  {state['admin_link']}\n")
         else:
-            write("  There is no administrator yet. Make one with:\n  manage.py users add YOU@YOUR.DOMAIN --admin\n")
+            write(f"  Nobody is here yet. Become the owner, in a browser:\n  {state['set_up_link']}\n")
         for name, label, form in (line for line in PORT_LINES if line[0] in state["ports"]):
             write(f"  {label:<30} {form.format(host=host, port=state['ports'][name])}")
         if state["accounts"]:
@@ -69,3 +72,7 @@ class Command(BaseCommand):
 def _admin_link() -> str | None:
     admin = User.objects.filter(role=Role.ADMIN, is_active=True, domain__is_active=True).order_by("pk").first()
     return make_one_time_link(admin.pk) if admin is not None else None
+
+
+def _set_up_link() -> str | None:
+    return reverse("set-up", args=[store.call_sync(new_set_up_token)]) if is_needed() else None
