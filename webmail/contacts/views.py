@@ -50,7 +50,6 @@ def contacts(request: MailRequest) -> HttpResponse:
         group=group,
         group_line=as_text(members_of(group)) if group else "",
         groups=ContactGroup.objects.filter(user=user).annotate(size=Count("members")).order_by("name"),
-        doubles=len(book.find_doubles(user.pk)) if not query and not group else 0,
         colleagues=listed_colleagues(user) if not query and not group else [],
         is_listed=ListedUser.objects.filter(user=user).exists(),
         versions=VERSIONS,
