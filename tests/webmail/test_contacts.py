@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -9,7 +12,7 @@ from django.test import Client
 from accounts.models import User
 from mailservers.models import KnownRecipient
 from mailservers.store.engine import store
-from tests.webmail.conftest import WEB
+from tests.webmail.conftest import WEB, Put, letter
 from webmail.compose.building import Person
 from webmail.contacts import book
 from webmail.contacts.vcard import read_cards
@@ -170,3 +173,11 @@ def test_checks(browser: Client, anna: User) -> None:
 def test_pages_ask_for_sign_in() -> None:
     for path in ("", "new/", "doubles/", "groups/new/", "export/", "complete/?q=a"):
         assert Client().get(HERE + path).status_code == 302
+
+
+def test_a_sender_is_added(browser: Client, anna: User, put: Put) -> None:
+    place = put(anna, letter(**{"from": "Carla & Søn <c+1@far.test>"}))
+    page = browser.get(f"/mail/{place.mailbox_id}/{place.uid}/").content.decode()
+    [link] = re.findall(r'href="(/mail/contacts/new/[^"]*)"', page)
+    form = browser.get(html.unescape(link)).content.decode()
+    assert 'value="Carla &amp; Søn"' in form and "\nc+1@far.test</textarea>" in form
