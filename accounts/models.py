@@ -71,6 +71,7 @@ class User(AbstractBaseUser):
     density = models.CharField(max_length=10, blank=True, default="", choices=Density.choices)
     time_zone = models.CharField(max_length=64, blank=True, default="")  # IANA name; "": the browser's
     has_second_factor = models.BooleanField(default=False)  # mail programs then need app passwords
+    removal_clock_s = models.BigIntegerField(null=True)  # deleted at this reading of the RetentionClock; null: not
     credential_version = models.PositiveIntegerField(default=0)  # part of the login cache's key
     created_at = models.DateTimeField(auto_now_add=True)
     last_login = None  # a sign-in does not write to the mail database

@@ -128,6 +128,7 @@ STORE_BATCH_LIMIT = env.int("POSTROOM_STORE_BATCH_LIMIT", default=64)  # operati
 STORE_READERS = env.int("POSTROOM_STORE_READERS", default=2)  # reader threads
 STORE_INLINE_LIMIT = env.int("POSTROOM_STORE_INLINE_LIMIT", default=64 * 1024)  # compressed octets in the database
 UNDELETE_DAYS = env.int("POSTROOM_UNDELETE_DAYS", default=14)  # deleted mail can be restored; 0: it is gone at once
+REMOVAL_DAYS = env.int("POSTROOM_REMOVAL_DAYS", default=14)  # a deleted user can be restored; 0: gone at once
 QUOTA_WARNING_PERCENT = env.int("POSTROOM_QUOTA_WARNING", default=90)  # of a quota: the owner is told; 0 never
 DISK_RESERVE = env.int("POSTROOM_DISK_RESERVE", default=64 * 1024 * 1024)  # octets: new mail leaves them free
 CHANGE_POLL_S = env.float("POSTROOM_CHANGE_POLL", default=1.0)  # what another process changed is seen after

@@ -12,6 +12,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.services.removal import due_removals, finish_removal
 from mailservers.store.content import are_files_held
 from mailservers.store.engine import store
 from mailservers.store.events import EVENTS_AT_ONCE, forget_events
@@ -44,6 +45,7 @@ class Sweeping:
             (forget_old_expunges, 24 * 3600.0, False),
             (deleted.sweep, float(LOOK_EVERY_S), True),
             (forget_trace, 3600.0, True),
+            (remove_deleted_users, float(LOOK_EVERY_S), True),
         ):
             self._tasks.append(asyncio.create_task(_again_and_again(chore, every_s, at_once), name=chore.__name__))
 
@@ -74,6 +76,12 @@ async def forget_threads() -> None:
     """Threads without messages."""
     for owner_id in await store.read(owners_with_empty_threads):
         await store.call(forget_empty_threads, owner_id)
+
+
+async def remove_deleted_users() -> None:
+    """Those whose days are over, one after the other."""
+    for user_id in await store.read(due_removals):
+        await sync_to_async(finish_removal, thread_sensitive=False)(user_id)
 
 
 async def forget_trace() -> None:

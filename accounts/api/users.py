@@ -17,17 +17,20 @@ from accounts.services import (
     InvalidValue,
     NotFound,
     create_user,
+    delete_user,
     generate_password,
     hash_given,
     hash_typed,
     names,
     note_one_time_link,
     remove_user,
+    restore_user,
     scram_keys_for,
     set_password,
     set_user_active,
     update_user,
 )
+from accounts.services.removal import days_left
 from accounts.services.second_factors import remove_all_factors
 from accounts.sign_in.tokens import make_one_time_link, make_password_link
 from mailservers.store.engine import store
@@ -42,12 +45,17 @@ class UserOut(Schema):
     role: str
     looks_after: list[str]  # domains, of a role that is not for everything
     is_active: bool
+    days_left: int | None  # of a deleted user, until they are removed for good
     quota_octets: int  # 0: no limit
     quota_messages: int
     stores_sent: bool
     tags_to_folders: bool
     has_second_factor: bool
     created_at: datetime
+
+    @staticmethod
+    def resolve_days_left(row: User) -> int | None:
+        return days_left(row)
 
     @staticmethod
     def resolve_looks_after(row: User) -> list[str]:
@@ -169,13 +177,25 @@ def change_user(request: ApiRequest, user_id: int, body: UserChange) -> User:
 @router.delete(
     "/users/{int:user_id}",
     response={204: None},
-    summary="Delete a user with all mail",
+    summary="Delete a user with all mail; without “now” they can be restored for some days",
     **needs(Permission.CHANGE_USERS),
 )
-def delete_user(request: ApiRequest, user_id: int) -> Status[None]:
+def take_user_away(request: ApiRequest, user_id: int, now: bool = False) -> Status[None]:
     changeable(request.auth, user_id)
-    remove_user(user_id, actor=request.auth.user.login)
+    (remove_user if now else delete_user)(user_id, actor=request.auth.user.login)
     return Status(204, None)
+
+
+@router.post(
+    "/users/{int:user_id}/restore",
+    response=UserOut,
+    summary="Bring a deleted user back",
+    **needs(Permission.CHANGE_USERS),
+)
+def bring_user_back(request: ApiRequest, user_id: int) -> User:
+    changeable(request.auth, user_id)
+    store.call_sync(restore_user, user_id, actor=request.auth.user.login)
+    return found(request.auth.users(), pk=user_id)
 
 
 @router.post(

@@ -25,6 +25,7 @@ ACTIONS = {
     "user.enable": "switched on the user",
     "user.disable": "switched off the user",
     "user.delete": "deleted the user",
+    "user.restore": "restored the user",
     "address.create": "added the alias",
     "address.update": "changed the alias",
     "address.delete": "deleted the alias",

@@ -38,6 +38,7 @@ urlpatterns = [
     path("users/<int:user_id>/invite/", users.user_invite, name="user-invite"),
     path("users/<int:user_id>/active/", users.user_active, name="user-active"),
     path("users/<int:user_id>/delete/", users.user_delete, name="user-delete"),
+    path("users/<int:user_id>/restore/", users.user_restore, name="user-restore"),
     path("addresses/", addresses.address_list, name="addresses"),
     path("addresses/new/", addresses.address_new, name="address-new"),
     path("addresses/<int:address_id>/", addresses.address, name="address"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db.models import F, Q, QuerySet
@@ -20,16 +21,19 @@ from accounts.models import Domain, Role, User
 from accounts.roles import Permission, Scope
 from accounts.services import (
     create_user,
+    delete_user,
     generate_password,
     hash_given,
     hash_typed,
     names,
     note_one_time_link,
     remove_user,
+    restore_user,
     set_password,
     set_user_active,
     update_user,
 )
+from accounts.services.removal import days_left
 from accounts.services.second_factors import remove_all_factors
 from accounts.sign_in.tokens import INVITATION_LIFETIME, LIFETIME, make_one_time_link, make_password_link
 from mailservers.models import Mailbox
@@ -273,6 +277,8 @@ def _user_page(
         "addresses": addresses,
         "devices": row.devices.select_related("credential").order_by("-seen_at")[:20],
         "boxes": boxes,
+        "days_left": days_left(row),
+        "removal_days": settings.REMOVAL_DAYS,
     }
     if room is not None:
         context |= {"message_count": room.own.messages, "size": room.own.octets, "fills": fills(room.own)}
@@ -375,5 +381,18 @@ def user_active(request: StaffRequest, user_id: int) -> HttpResponse:
 @require_POST
 def user_delete(request: StaffRequest, user_id: int) -> HttpResponse:
     row = found(_changeable(request), pk=user_id)
-    done = attempt(request, lambda: remove_user(user_id, actor=request.user.login), f"{row.login} was deleted.")
+    act = remove_user if request.POST.get("now") == "1" else delete_user
+    done = attempt(request, lambda: act(user_id, actor=request.user.login), f"{row.login} was deleted.")
     return redirect("console:users") if done else redirect("console:user", user_id)
+
+
+@needs(Permission.CHANGE_USERS)
+@require_POST
+def user_restore(request: StaffRequest, user_id: int) -> HttpResponse:
+    row = found(_changeable(request), pk=user_id)
+    attempt(
+        request,
+        lambda: store.call_sync(restore_user, user_id, actor=request.user.login),
+        f"{row.login} is back, with all mail.",
+    )
+    return redirect("console:user", user_id)

@@ -17,7 +17,7 @@ from accounts.services.errors import AccountError, AlreadyExists, InvalidValue, 
 from accounts.services.importing import ImportReport, ImportRow, import_users
 from accounts.services.passwords import generate_password, hash_given, hash_typed, scram_keys_for
 from accounts.services.quotas import set_domain_quota, set_user_quota
-from accounts.services.removal import remove_user
+from accounts.services.removal import delete_user, remove_user, restore_user
 from accounts.services.routes import create_route, delete_route, update_route
 from accounts.services.senders import list_sender, unlist_sender
 from accounts.services.users import create_user, note_one_time_link, set_password, set_user_active, update_user
@@ -40,6 +40,7 @@ __all__ = [
     "delete_address",
     "delete_domain",
     "delete_route",
+    "delete_user",
     "generate_password",
     "hash_given",
     "hash_typed",
@@ -49,6 +50,7 @@ __all__ = [
     "new_token",
     "note_one_time_link",
     "remove_user",
+    "restore_user",
     "revoke_credential",
     "scram_keys_for",
     "set_domain_active",

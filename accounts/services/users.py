@@ -146,6 +146,8 @@ def set_user_active(tx: Transaction, user_id: int, is_active: bool, *, actor: st
         return
     if user.login == actor:
         raise NotAllowed("You cannot switch off your own account.")
+    if user.removal_clock_s is not None:
+        raise NotAllowed(f"{user.login} is deleted: restore it instead.")
     lock_out(user, is_active)
     if user.is_admin:
         must_leave_an_admin()

@@ -34,9 +34,13 @@ def advance_clock(tx: Transaction, seen_beat: int | None, elapsed_s: int) -> int
     return clock.beat
 
 
+def read_clock() -> int:
+    return RetentionClock.objects.filter(pk=1).values_list("elapsed_s", flat=True).first() or 0
+
+
 def sweep_deleted(tx: Transaction) -> int:
     """Forget up to STEP of the deleted messages whose time is over; how many there were."""
-    clock = RetentionClock.objects.filter(pk=1).values_list("elapsed_s", flat=True).first() or 0
+    clock = read_clock()
     # A message's own reading is up to one look old, and a look may come late: it may be younger than it seems.
     over = clock - settings.UNDELETE_DAYS * DAY_S - 2 * LOOK_EVERY_S if settings.UNDELETE_DAYS > 0 else clock
     expired = DeletedMessage.objects.filter(clock_s__lte=over).order_by("clock_s")

@@ -188,8 +188,14 @@ def test_a_user_from_beginning_to_end(world: World) -> None:
     for link in ("link", "invitation"):
         assert ask("POST", f"{path}/{link}")[0] == 403, "who is switched off cannot sign in"
     assert ask("DELETE", path) == (204, None)
+    assert ask("GET", path)[1]["days_left"] == 15, "days that have begun"
+    assert ask("PATCH", path, {"is_active": True})[0] == 403, "restored, not switched on"
+    status, row = ask("POST", f"{path}/restore")
+    assert (status, row["is_active"], row["days_left"]) == (200, True, None)
+    assert ask("POST", f"{path}/restore")[0] == 403
+    assert ask("DELETE", f"{path}?now=true") == (204, None)
     assert ask("GET", path)[0] == 404
-    assert {"user.create", "user.update", "user.disable", "user.delete"} <= set(
+    assert {"user.create", "user.update", "user.disable", "user.delete", "user.restore"} <= set(
         AuditEntry.objects.filter(subject=f"eve@{OURS}", actor=f"domain-admin@{OURS}").values_list("action", flat=True)
     )
     for login in (f"eve@{THEIRS}", "eve@nowhere.test", "eve"):

@@ -21,6 +21,7 @@ from accounts.services import (
     COMMAND_LINE,
     ImportReport,
     create_user,
+    delete_user,
     generate_password,
     hash_given,
     hash_typed,
@@ -29,6 +30,7 @@ from accounts.services import (
     new_app_password,
     note_one_time_link,
     remove_user,
+    restore_user,
     revoke_credential,
     scram_keys_for,
     set_password,
@@ -101,13 +103,15 @@ class Command(AccountsCommand):
             ("invite", self.invite, "print a link with which the user chooses a password"),
             ("disable", self.disable, "no sign-in and no mail any more; everything is kept"),
             ("enable", self.enable, "undo disable"),
+            ("restore", self.restore, "undo delete, while there is time"),
         ):
             one = actions.add_parser(action, help=text)
             one.add_argument("login", metavar="LOGIN")
             one.set_defaults(act=act)
 
-        one = actions.add_parser("delete", help="remove a user and all their mail for good")
+        one = actions.add_parser("delete", help="take a user away with all mail; can be restored for some days")
         one.add_argument("login", metavar="LOGIN")
+        one.add_argument("--now", action="store_true", help="for good, at once")
         one.add_argument("--yes", action="store_true", help="do not ask")
         one.set_defaults(act=self.delete)
 
@@ -184,7 +188,7 @@ class Command(AccountsCommand):
                 user.login,
                 user.name or "-",
                 user.role,
-                "on" if user.is_active else "OFF",
+                "DELETED" if user.removal_clock_s is not None else "on" if user.is_active else "OFF",
                 names.format_octets(usage.octets),
                 names.format_octets(user.quota_octets) if user.quota_octets else "-",
                 f"{usage.messages:,}",
@@ -337,8 +341,17 @@ class Command(AccountsCommand):
         store.call_sync(set_user_active, user.pk, True, actor=COMMAND_LINE)
         self.stdout.write(f"{user.login} is on.")
 
-    def delete(self, login: str, yes: bool, **_: Any) -> None:
+    def restore(self, login: str, **_: Any) -> None:
         user = find_user(login)
+        store.call_sync(restore_user, user.pk, actor=COMMAND_LINE)
+        self.stdout.write(f"{user.login} is back, with all mail.")
+
+    def delete(self, login: str, yes: bool, now: bool, **_: Any) -> None:
+        user = find_user(login)
+        if settings.REMOVAL_DAYS > 0 and not now:
+            delete_user(user.pk, actor=COMMAND_LINE)
+            self.stdout.write(f"{user.login} is off; `users restore` brings it back for {settings.REMOVAL_DAYS} days.")
+            return
         if not yes:
             if not sys.stdin.isatty():
                 raise CommandError("this removes all their mail: say --yes")
