@@ -153,7 +153,7 @@ def dns(request: StaffRequest) -> HttpResponse:
     domains = list(request.scope.domains().order_by("name")[:SHOWN_DOMAINS])
     records = [(domain, list(records_of(domain))) for domain in domains]
     rows, summary = async_to_sync(_dns)(_pem(), records)
-    settled = are_settled(rows) and all(not trouble and not rest for _, trouble, rest in summary)
+    settled = are_settled(rows) and not any(trouble or rest or unknown for _, trouble, rest, unknown in summary)
     return render(request, "console/parts/golive_dns.html", {"rows": rows, "summary": summary, "settled": settled})
 
 
@@ -172,8 +172,9 @@ async def _dns(pem: bytes, domains: list[tuple[Domain, list[Any]]]) -> tuple[lis
     for domain, records in domains:
         checked = await check_records(records)
         trouble = sum(row.is_trouble for row in checked)
-        rest = sum(row.state != "fine" for row in checked) - trouble
-        summary.append((domain, trouble, rest))
+        unknown = sum(row.state == "unknown" for row in checked)
+        rest = sum(row.state != "fine" for row in checked) - trouble - unknown
+        summary.append((domain, trouble, rest, unknown))
     return rows, summary
 
 

@@ -155,3 +155,10 @@ def test_lists_and_addresses(settings, monkeypatch) -> None:
         assert async_to_sync(outside.public_addresses)() == ["198.51.100.7"]
         findings = async_to_sync(outside.on_lists)("198.51.100.7")
     assert [finding.is_good for finding in findings] == [False, None, True, None]
+
+
+def test_a_domain_that_cannot_be_asked_is_not_called_fine(owner: Client, settings) -> None:
+    with name_server("harbour.test. 60 IN NS ns.broken.\n") as (server, _):
+        settings.DNS_SERVERS = [server]
+        text = owner.get("/console/go-live/dns/").content.decode()
+    assert "could not be asked" in text and "Works" not in text and "Fine" not in text
