@@ -18,6 +18,7 @@ from mailservers.store.placing import Append, append
 from tests.conftest import mailbox_id
 from tests.webmail.conftest import HTMX, WEB, Put, letter
 from tests.webmail.test_live import _socket
+from webmail.folders.tree import folder_tree
 
 pytestmark = WEB
 BEN = "ben@harbour.test"
@@ -91,6 +92,14 @@ def test_a_folder_may_be_listed_and_not_read(stranger: Client, anna: User, work:
     assert "Confidential" not in _text(stranger, f"/mail/{work}/", 403)
     assert stranger.get(f"/mail/{work}/{place.uid}/").status_code == 404
     assert "Confidential</span>" not in _text(stranger, "/mail/search/?q=Confidential")
+
+
+def test_folders_stand_below_those_that_are_seen(anna: User, ben: User, work: int) -> None:
+    for name in ("Work/A", "Work/A/B", "Work/A/B/C"):
+        store.call_sync(create_mailbox, anna.pk, name)
+    grant(anna, "lr", name="Work/A")
+    grant(anna, "lr", name="Work/A/B/C")
+    assert [(folder.label, folder.depth) for folder in folder_tree(ben.pk).shared] == [("Work/A", 0), ("B/C", 1)]
 
 
 @pytest.mark.parametrize(

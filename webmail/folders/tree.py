@@ -3,7 +3,7 @@ what others share, by owner. A shared folder shows no count to whoever may not r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -145,7 +145,8 @@ def folder_tree(user_id: int) -> FolderTree:
 
 
 def arrange(boxes: Sequence[MailboxRow], usage: UsageLine | None = None, shared: Sequence[Access] = ()) -> FolderTree:
-    others = tuple(_shared_folder(access) for access in sorted(shared, key=_shared_order))
+    seen = {access.row.name for access in shared}
+    others = tuple(_shared_folder(access, seen) for access in sorted(shared, key=_shared_order))
     return FolderTree(tuple(_folder(box) for box in sorted(boxes, key=_order)), usage, others)
 
 
@@ -158,14 +159,17 @@ def _shared_order(access: Access) -> tuple[str, bool, list[str]]:
     return access.row.name.split("/")[1], access.own_name != "INBOX", access.own_name.casefold().split("/")
 
 
-def _shared_folder(access: Access) -> Folder:
-    levels = access.own_name.split("/")
+def _shared_folder(access: Access, seen: Collection[str]) -> Folder:
+    """Below the folders that the user sees; levels between that they do not see are part of its label."""
+    levels = access.row.name.split("/")
+    above = [n for n in range(3, len(levels)) if "/".join(levels[:n]) in seen]
+    label = "/".join(levels[above[-1] if above else 2 :])
     unseen = access.row.unseen if "r" in access.rights else 0
     return Folder(
         access.row,
-        "Inbox" if access.own_name == "INBOX" else levels[-1],
+        "Inbox" if access.own_name == "INBOX" else label,
         "inbox" if access.own_name == "INBOX" else "folder-symlink",
-        min(len(levels) - 1, MAX_INDENT),
+        min(len(above), MAX_INDENT),
         unseen,
         bool(unseen),
         access.rights,
