@@ -291,8 +291,9 @@ class OneTimeLink(models.Model):
 class AuditEntry(models.Model):
     """What an administrator did; written in the same transaction as the act, never changed."""
 
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    at = models.DateTimeField(db_index=True)
     actor = models.CharField(max_length=320)  # login, or "command line"
     action = models.CharField(max_length=60)  # e.g. "user.create"
     subject = models.CharField(max_length=320)
     detail = models.JSONField(default=dict)
+    chain = models.CharField(max_length=64)  # SHA-256 over the one before and this entry, see services.audit

@@ -9,6 +9,7 @@ from accounts.console.access import StaffRequest, needs, page
 from accounts.console.paging import page_before, words_of
 from accounts.models import AuditEntry
 from accounts.roles import Permission
+from accounts.services.audit import LOOKED_AT, verify
 
 SHOWN = 20  # items of a list
 ACTIONS = {
@@ -58,18 +59,21 @@ def audit(request: StaffRequest) -> HttpResponse:
         rows = rows.filter(Q(actor__icontains=word) | Q(subject__icontains=word) | Q(action__icontains=word))
     shown = page_before(request, rows)
     entries = [(entry, ACTIONS.get(entry.action, entry.action), details(entry)) for entry in shown.rows]
-    return page(request, "audit.html", "audit", {"page": shown, "entries": entries, "q": words})
+    context = {"page": shown, "entries": entries, "q": words, "proof": verify(LOOKED_AT)}
+    return page(request, "audit.html", "audit", context)
 
 
 def details(entry: AuditEntry) -> list[tuple[str, str]]:
     """(name, words) of each thing that was recorded; of a changed user "before → after"."""
-    told = _change if entry.action == "user.update" else _words
+    told = _change if entry.action in ("user.update", "route.update") else _words
     return [
         (name.replace("_", " "), told(value)) for name, value in entry.detail.items() if value not in ("", [], None)
     ]
 
 
-def _change(value: list[object]) -> str:
+def _change(value: object) -> str:
+    if not isinstance(value, list) or len(value) != 2:  # as it was recorded before
+        return _words(value)
     before, after = value
     return f"{before or '—'} → {after or '—'}"
 

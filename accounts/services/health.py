@@ -149,7 +149,7 @@ def _backup() -> Result:
 
 
 def _check() -> Result:
-    return _last(LAST_CHECK, CHECK_DAYS, "Never proved: `manage.py check`", "Proved", "faults")
+    return _last(LAST_CHECK, CHECK_DAYS, "Never proved; manage.py check does it", "Proved", "faults")
 
 
 def _last(name: str, days: int, never: str, done: str, faulty: str) -> Result:

@@ -18,9 +18,14 @@ def set_user_quota(tx: Transaction, user_id: int, octets: int, messages: int, *,
     """Raises `NotFound`, `InvalidValue`."""
     user = get_user(user_id)
     new = {"quota_octets": names.checked_quota(octets), "quota_messages": names.checked_message_quota(messages)}
+    before = _said(user)
     if _save(user, new):
-        audit.record(actor, "user.quota", user.login, **new)
+        audit.record(actor, "user.quota", user.login, before=before, after=_said(user))
         tx.after_commit.append(routing.forget)
+
+
+def _said(row: User | Domain) -> list[str]:
+    return [f"{row.quota_octets} octets", f"{row.quota_messages} messages"]
 
 
 def set_domain_quota(tx: Transaction, domain_id: int, octets: int, messages: int, *, actor: str) -> None:
@@ -30,13 +35,14 @@ def set_domain_quota(tx: Transaction, domain_id: int, octets: int, messages: int
     if domain is None:
         raise NotFound("This domain is not here any more.", "domain")
     new = {"quota_octets": names.checked_quota(octets), "quota_messages": names.checked_message_quota(messages)}
+    before = _said(domain)
     if not _save(domain, new):
         return
     if octets or messages:
         count_domain(domain_id)
     else:
         forget_domain(domain_id)
-    audit.record(actor, "domain.quota", domain.name, **new)
+    audit.record(actor, "domain.quota", domain.name, before=before, after=_said(domain))
     tx.after_commit.append(routing.forget)
 
 

@@ -16,4 +16,4 @@ def set_role_rules(tx: Transaction, needs_second_factor: Collection[Role], *, ac
         rule, _ = RoleRule.objects.get_or_create(role=role)
         if rule.needs_second_factor != wanted:
             RoleRule.objects.filter(pk=role).update(needs_second_factor=wanted)
-            audit.record(actor, "role.second-factor", role.label, required=wanted)
+            audit.record(actor, "role.second-factor", role.label, before=not wanted, after=wanted)

@@ -53,10 +53,12 @@ def create_route(tx: Transaction, values: RouteValues, *, actor: str) -> int:
 def update_route(tx: Transaction, route_id: int, values: RouteValues, *, actor: str) -> None:
     """Store operation. Raises `NotFound`, `InvalidValue`, `AlreadyExists`."""
     row = get_route(route_id)
-    before = describe(row)
+    name, before = describe(row), _told(row)
     _fill(row, values)
     row.save()
-    audit.record(actor, "route.update", before, **_told(row), new_password=values.password is not None)
+    after = {"route": describe(row), **_told(row), "new_password": values.password is not None}
+    changed = {key: [before.get(key, ""), value] for key, value in after.items() if before.get(key) != value}
+    audit.record(actor, "route.update", name, **changed)
 
 
 def delete_route(tx: Transaction, route_id: int, *, actor: str) -> None:
