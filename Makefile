@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 DATA_DIR ?= data
 
-.PHONY: install serve test test-postgres fast check bench crash fuzz clients stress lock clean
+.PHONY: install serve test test-postgres fast check bench pictures crash fuzz clients stress lock clean
 
 install: $(VENV)/.installed
 
@@ -71,6 +71,10 @@ stress: $(VENV)/.installed-dev
 clients: $(VENV)/.installed-dev
 	sh tests/install_clients.sh
 	$(BIN)/python -m pytest tests/system -m clients
+
+# The pictures of the guides; look at them before committing.
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.pictures
 
 # SMTP to visible in IMAP, with the server's CPU per message (docs/performance.md).
 bench: install
