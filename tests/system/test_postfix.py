@@ -92,7 +92,8 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def start_postfix(directory: Path, port: int, room: Instance, *, tls: bool) -> None:
+def start_postfix(directory: Path, port: int, room_port: int, *, tls: bool, authority: Path | None = None) -> None:
+    """`room_port`: where it sends to; `authority`: whose certificates it then believes."""
     for name, mode, owner in (("etc", 0o755, 0), ("spool", 0o755, 0), ("data", 0o700, -1), ("mail", 0o700, MAIL_UID)):
         path = directory / name
         path.mkdir(mode=mode, parents=True)
@@ -109,8 +110,8 @@ def start_postfix(directory: Path, port: int, room: Instance, *, tls: bool) -> N
         MAIN.format(
             dir=directory,
             uid=MAIL_UID,
-            room=room.ports["smtp"],
-            authority=room.directory / "data" / "tls" / "self-signed.pem" if tls else "",
+            room=room_port,
+            authority=authority or "",
             tls="secure" if tls else "none",
             server_tls="may" if tls else "none",
         )
@@ -144,7 +145,8 @@ def peers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     try:
         with instance(environment=environment) as room:
             room.import_users(["anna@room.test", "jürgen@room.test"], PASSWORD)
-            start_postfix(directory, port, room, tls=tls)
+            authority = room.directory / "data" / "tls" / "self-signed.pem" if tls else None
+            start_postfix(directory, port, room.ports["smtp"], tls=tls, authority=authority)
             try:
                 yield Peers(room, directory, port, tls)
             finally:
