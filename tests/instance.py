@@ -127,7 +127,9 @@ class Instance:
             while True:
                 found = client.search(None, criteria)[1][0].split()
                 if found:
-                    return client.fetch(found[-1].decode(), "(BODY.PEEK[])")[1][0][1]  # type: ignore[index,return-value]
+                    answer = client.fetch(found[-1].decode(), "(BODY.PEEK[])")[1]
+                    # Marks may be told in between (RFC 9051 7.5.2): those have no literal.
+                    return next(part[1] for part in answer if isinstance(part, tuple))
                 assert time.monotonic() < until, f"no message {criteria} came to {login}:\n{self.log()}"
                 time.sleep(0.1)
                 client.noop()

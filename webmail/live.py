@@ -16,10 +16,13 @@ import json
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.utils.crypto import constant_time_compare
 
+from accounts.auth.web_sessions import RECHECK_S, signed_in
 from mailservers.store.access import shared_with
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
+from mailservers.store.errors import StoreError
 from mailservers.store.events import Step
 from mailservers.store.sent_traces import traces_of
 from mailservers.store.transaction import EVERYBODY, Change, Event
@@ -55,6 +58,7 @@ class MailConsumer(AsyncWebsocketConsumer):
     tracked = ""  # a Message-ID
     traces: frozenset[str] = frozenset()  # of the tracked message
     is_track_due = False
+    recheck_s = RECHECK_S
 
     async def connect(self) -> None:
         user = self.scope.get("user")
@@ -63,6 +67,8 @@ class MailConsumer(AsyncWebsocketConsumer):
             await self.close(UNAUTHENTICATED)
             return
         self.owner_id = user.pk
+        session_key = getattr(self.scope.get("session"), "session_key", None)
+        self.rechecking = asyncio.create_task(self._recheck(session_key, user.get_session_auth_hash()))
         self.waiting: dict[int, int] = {}
         self.timer: asyncio.TimerHandle | None = None
         self.sending: asyncio.Task[None] | None = None
@@ -76,6 +82,7 @@ class MailConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         if self.owner_id is None:
             return
+        self.rechecking.cancel()
         hub.unwatch_owner(self.owner_id, self.note)
         hub.unwatch_owner(EVERYBODY, self.note_access)
         self.owner_id = None
@@ -97,6 +104,18 @@ class MailConsumer(AsyncWebsocketConsumer):
         await self._send({"track": self.tracked})  # what happened before we listened
         for event in hub.under_way(self.traces):
             await self._send(_trying(event))
+
+    async def _recheck(self, session_key: str | None, digest: str) -> None:
+        """Close when the session has ended, the password was changed, or the user may not sign in any more."""
+        while True:
+            await asyncio.sleep(self.recheck_s)
+            try:
+                _, current = await store.read(signed_in, self.owner_id, session_key)
+            except StoreError:
+                continue  # the database is busy: look again soon
+            if not constant_time_compare(current, digest):
+                await self.close(UNAUTHENTICATED)
+                return
 
     def note_event(self, event: Event) -> None:
         """Called by the hub, for every event there is: most are of no message that is tracked here."""

@@ -16,15 +16,13 @@ import asyncio
 import json
 import logging
 from collections import deque
-from importlib import import_module
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
+from accounts.auth.web_sessions import RECHECK_S, signed_in
 from accounts.console.events import Filter, events_after, row, seen_by
-from accounts.models import User
 from accounts.roles import Permission, Scope
 from mailservers.store.changes import hub
 from mailservers.store.engine import store
@@ -38,7 +36,6 @@ BACKLOG = 500  # events that wait for one viewer
 AT_ONCE = 100  # events in one frame
 PAUSE_S = 0.1  # between two frames
 CATCH_UP = 500
-RECHECK_S = 5.0
 MAX_FRAME = 4096  # octets from the browser
 NOT_ALLOWED = 4403
 
@@ -150,20 +147,15 @@ class LogConsumer(AsyncWebsocketConsumer):
 
     async def _current(self) -> tuple[str, Scope | None]:
         """The session's authentication hash and what may be seen; ("", None) when this viewer may not look any more."""
-        if self._user_id is None or not self._session_key:
-            return "", None
         return await store.read(viewer, self._user_id, self._session_key)
 
 
-def viewer(user_id: int, session_key: str) -> tuple[str, Scope | None]:
+def viewer(user_id: int | None, session_key: str | None) -> tuple[str, Scope | None]:
     """Reads the database: ("", None) unless the session lives and its user may follow messages."""
-    session = import_module(settings.SESSION_ENGINE).SessionStore()
-    user = User.objects.filter(pk=user_id).select_related("domain").first()
-    if user is None or not session.exists(session_key):
-        return "", None
-    scope = Scope(user)
-    if not scope.may(Permission.TRACE):
+    user, digest = signed_in(user_id, session_key)
+    scope = Scope(user) if user is not None else None
+    if scope is None or not scope.may(Permission.TRACE):
         return "", None
     if not scope.is_everything:
         _ = scope.domain_names  # read here, not on the event loop
-    return user.get_session_auth_hash(), scope
+    return digest, scope

@@ -156,6 +156,10 @@ class NewUserForm(PasswordForm, UserForm):
     )
     field_order = ("login", "name", "password", "invites", "role", "scope", "quota", "quota_messages")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = "At least 10 characters. Empty: they choose one themselves, or one is made."
+
 
 @needs(Permission.USERS)
 def user_list(request: StaffRequest) -> HttpResponse:

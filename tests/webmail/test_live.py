@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.test import Client
 
 from accounts.models import User
 from config.body_limit import limit_bodies
@@ -15,14 +17,33 @@ from mailservers.store.engine import store
 from mailservers.store.placing import Append, append
 from tests.conftest import mailbox_id
 from tests.console.communicator import WebsocketCommunicator
+from tests.console.conftest import BACKEND
 from tests.webmail.conftest import WEB, letter
 from webmail.live import UNAUTHENTICATED, MailConsumer
 
 pytestmark = WEB
 
 
-def _socket(user: Any) -> WebsocketCommunicator:
-    return WebsocketCommunicator(MailConsumer.as_asgi(), "/live/mail/", {"user": user})
+def _socket(user: Any, session: Any = None) -> WebsocketCommunicator:
+    return WebsocketCommunicator(MailConsumer.as_asgi(), "/live/mail/", {"user": user, "session": session})
+
+
+@pytest.mark.parametrize("end", ["session", "password", "user"])
+async def test_a_tab_ends_with_what_it_signed_in_with(anna: User, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setattr(MailConsumer, "recheck_s", 0.05)
+    client = Client()
+    await asyncio.to_thread(client.force_login, anna, BACKEND)
+    session = await asyncio.to_thread(lambda: client.session)
+    socket = _socket(anna, session)
+    assert (await socket.connect(5))[0] and await socket.receive_nothing(timeout=0.3)
+    if end == "session":
+        await asyncio.to_thread(session.delete)
+    else:
+        changes = {"password": "other"} if end == "password" else {"is_active": False}
+        await User.objects.filter(pk=anna.pk).aupdate(**changes)
+    assert await socket.receive_output(5) == {"type": "websocket.close", "code": UNAUTHENTICATED}
+    await socket.disconnect(5)
+    await hub.detach()
 
 
 async def test_hints_reach_their_owner_only(anna: User, ben: User) -> None:
