@@ -27,6 +27,8 @@ SHOTS: dict[str, tuple[int, str, str, tuple[int, int]]] = {
     "contacts": (PERSON, "/mail/contacts/", "light", LARGE),
     "security": (PERSON, "/account/", "light", LARGE),
     "overview": (OWNER, "/console/", "light", LARGE),
+    "golive": (OWNER, "/console/go-live/", "light", LARGE),
+    "trace": (OWNER, "/console/trace/", "light", LARGE),
     "overview-phone": (OWNER, "/console/", "dark", PHONE),
     "domain": (OWNER, "/console/domains/1/", "light", LARGE),
     "users": (OWNER, "/console/users/", "light", LARGE),
