@@ -20,6 +20,7 @@ from django.db.models import F, Q, QuerySet
 
 from mailservers.formats.esmtp import NOTHING_ASKED, DeliverBy, DsnRequest
 from mailservers.models import QueuedRecipient, RecipientState
+from mailservers.outbound.passed_over import PassedOver
 from mailservers.outbound.way import Route
 from mailservers.store.content import read_messages
 from mailservers.store.events import Step
@@ -73,21 +74,45 @@ class Job:
     content: bytes | None = None  # of small messages; others are read when a host is there to take them
 
 
-def claim(tx: Transaction, token: str, limit: int, allowance: Mapping[str, int]) -> list[Job]:
+def claim(
+    tx: Transaction, token: str, limit: int, allowance: Mapping[str, int], passed: PassedOver | None = None
+) -> list[Job]:
     """Lease up to `limit` groups that are due, the longest due first; five queries, however many.
 
     `token`: of this claim alone. `allowance`: how many groups of a domain may be taken; UNKNOWN_DOMAIN of those not
-    named."""
-    groups = _choose(tx.now, limit, allowance)
+    named. `passed`: what the runner's last claims have passed over."""
+    passed = passed or PassedOver()
+    full = [domain for domain, room in allowance.items() if room <= 0]
+    after = passed.after(full)
+    candidates = [_candidates(tx.now, state, full, after) for state in OPEN_STATES]
+    groups = _choose([row for rows in candidates for row in rows], limit, allowance)
     if not groups:
+        _note_passed(tx, passed, full, after, candidates, ())
         return []
     recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {group: [] for group in groups}
     for queued_id, domain, *columns in _due_of(tx.now, sorted({queued_id for queued_id, _ in groups})):
         chosen, claimed = recipients.get((queued_id, domain)), _claimed(*columns)
         if chosen is not None and len(chosen) < MAX_RECIPIENTS and (not chosen or chosen[0].route == claimed.route):
             chosen.append(claimed)
-    _lease(tx, token, [recipient.id for chosen in recipients.values() for recipient in chosen])
+    leased = [recipient.id for chosen in recipients.values() for recipient in chosen]
+    _lease(tx, token, leased)
+    _note_passed(tx, passed, full, after, candidates, leased)
     return _jobs(token, recipients)
+
+
+def _note_passed(
+    tx: Transaction,
+    passed: PassedOver,
+    full: Sequence[str],
+    after: int,
+    candidates: Sequence[Sequence[tuple[Any, ...]]],
+    leased: Collection[int],
+) -> None:
+    """All that was due besides full domains is taken: the next claims begin behind it."""
+    taken = set(leased)
+    if full and all(len(rows) < CANDIDATES and all(row[1] in taken for row in rows) for rows in candidates):
+        last_id = fetch("SELECT COALESCE(MAX(id), 0) FROM mailservers_queuedrecipient", [])[0][0]
+        tx.after_commit.append(lambda: passed.note(last_id, full, after))
 
 
 def claim_recipients(tx: Transaction, token: str, ids: Sequence[int]) -> list[Job]:
@@ -137,6 +162,11 @@ def _skip_locked() -> str:
     return " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
 
 
+def _by_id() -> str:
+    """SQLite would walk the index that has the order, for the few rows that are new."""
+    return " NOT INDEXED" if connection.vendor == "sqlite" else ""
+
+
 def _due(now: datetime) -> QuerySet[QueuedRecipient]:
     return QueuedRecipient.objects.filter(_free(now), state__in=OPEN_STATES, next_attempt__lte=now)
 
@@ -150,12 +180,9 @@ def _lockable(rows: QuerySet[QueuedRecipient]) -> QuerySet[QueuedRecipient]:
     return rows.select_for_update(skip_locked=True, of=("self",))
 
 
-def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tuple[int, str]]:
+def _choose(rows: Sequence[tuple[Any, ...]], limit: int, allowance: Mapping[str, int]) -> list[tuple[int, str]]:
     """(queued message, domain) of the groups to claim: new ones in the order of their senders' turns, those tried
-    before in the order in which they are due. Each state is asked for alone, along its index."""
-    rows: list[tuple[Any, ...]] = []
-    for state in OPEN_STATES:
-        rows += _candidates(now, state, [domain for domain, room in allowance.items() if room <= 0])
+    before in the order in which they are due."""
     unknown = settings.QUEUE_DESTINATION_START * UNKNOWN_DOMAIN
     room = dict(allowance)
     chosen: list[tuple[int, str]] = []
@@ -169,17 +196,18 @@ def _choose(now: datetime, limit: int, allowance: Mapping[str, int]) -> list[tup
     return chosen
 
 
-def _candidates(now: datetime, state: str, full: Sequence[str]) -> list[tuple[Any, ...]]:
+def _candidates(now: datetime, state: str, full: Sequence[str], after: int) -> list[tuple[Any, ...]]:
     """(what they are ordered by, id, queued id, domain) of the first that are due, along an index; those of `full`
-    domains are passed over."""
+    domains, and all up to the id `after`, are passed over."""
     order = "turn" if state == RecipientState.QUEUED else "next_attempt"
     others = f" AND domain NOT IN ({marks(len(full))})" if full else ""
+    newer = " AND id > %s" if after else ""
     moment = to_moment(now)
     return fetch(
-        f"SELECT {order}, id, queued_id, domain FROM mailservers_queuedrecipient"
-        f" WHERE (lease_until IS NULL OR lease_until <= %s) AND state = %s AND next_attempt <= %s{others}"
+        f"SELECT {order}, id, queued_id, domain FROM mailservers_queuedrecipient{_by_id() if after else ''}"
+        f" WHERE (lease_until IS NULL OR lease_until <= %s) AND state = %s AND next_attempt <= %s{others}{newer}"
         f" ORDER BY {order} LIMIT {CANDIDATES}{_skip_locked()}",
-        [moment, state, moment, *full],
+        [moment, state, moment, *full, *([after] if after else [])],
     )
 
 
@@ -277,13 +305,23 @@ def _set_aside(tx: Transaction, ids: Sequence[int]) -> None:
     rows.update(state=RecipientState.HELD, last_reply=text)
 
 
-def next_due(now: datetime, blocked: Collection[str]) -> datetime | None:
-    """When the next free recipient is due, those of `blocked` domains apart; None: there is none."""
+def next_due(now: datetime, blocked: Collection[str], after: int = 0) -> datetime | None:
+    """When the next free recipient is due, those of `blocked` domains apart; None: there is none.
+
+    `after` (`PassedOver.after`): of those up to this id, only what is due later than `now` counts."""
     others = f" AND domain NOT IN ({marks(len(blocked))})" if blocked else ""
     earliest = (
-        "SELECT MIN(next_attempt) FROM mailservers_queuedrecipient"
+        "SELECT MIN(next_attempt) FROM mailservers_queuedrecipient{}"
         f" WHERE (lease_until IS NULL OR lease_until <= %s) AND state = %s{others}"
     )
-    values = [value for state in OPEN_STATES for value in (to_moment(now), state, *blocked)]
-    moments = fetch(" UNION ALL ".join([earliest] * len(OPEN_STATES)), values)
+    moment = to_moment(now)
+    wanted: list[tuple[str, str, Any]] = [("", "", None)]
+    if after:
+        wanted = [(_by_id(), " AND id > %s", after), ("", " AND next_attempt > %s", moment)]
+    statements, values = [], []
+    for state in OPEN_STATES:
+        for way, condition, value in wanted:
+            statements.append(earliest.format(way) + condition)
+            values += [moment, state, *blocked, *([value] if condition else [])]
+    moments = fetch(" UNION ALL ".join(statements), values)
     return min((from_moment(moment) for (moment,) in moments if moment is not None), default=None)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from datetime import datetime
 
 from django.conf import settings
 from django.utils import timezone
@@ -24,6 +25,7 @@ from mailservers.outbound.destinations import Destinations
 from mailservers.outbound.dkim_rotation import keep_rotating
 from mailservers.outbound.leases import Job, claim, next_due, release_runners, renew
 from mailservers.outbound.outcomes import Outcome
+from mailservers.outbound.passed_over import PassedOver
 from mailservers.outbound.presence import Presence
 from mailservers.outbound.results import Attempted, record
 from mailservers.outbound.suspending import suspend
@@ -50,6 +52,7 @@ class QueueRunner:
         self._means = Means.make()
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
         self._numbers = itertools.count(1)
+        self._passed = PassedOver()
         self._clock = SystemClock()
         self._presence: Presence | None = None
         self._loops: list[asyncio.Task[None]] = []
@@ -132,11 +135,12 @@ class QueueRunner:
             log.warning("the system's clock was set back: %d recipients in the queue do not wait for it", moved)
         while (wanted := self._destinations.wanted()) > 0:
             await self._means.routes.refresh()
-            jobs = await store.call(claim, self._token(), wanted, self._destinations.allowance())
+            before = timezone.now()
+            jobs = await store.call(claim, self._token(), wanted, self._destinations.allowance(), self._passed)
             self._destinations.add(part for job in jobs for part in self._means.routes.divide(job))
             self._begin_ready()
             if len(jobs) < wanted:  # all there is, or all that its destinations have room for
-                return await self._until_due()
+                return await self._until_due(before)
         return settings.QUEUE_POLL_S
 
     def _token(self) -> str:
@@ -148,13 +152,12 @@ class QueueRunner:
         for job in self._destinations.ready():
             self._start(job)
 
-    async def _until_due(self) -> float:
+    async def _until_due(self, claimed_at: datetime) -> float:
         blocked = [domain for domain, room in self._destinations.allowance().items() if room <= 0]
-        now = timezone.now()
-        due = await store.read(next_due, now, blocked)
+        due = await store.read(next_due, claimed_at, blocked, self._passed.after(blocked))
         if due is None:
             return settings.QUEUE_POLL_S
-        return min(max((due - now).total_seconds(), MIN_PAUSE_S), settings.QUEUE_POLL_S)
+        return min(max((due - timezone.now()).total_seconds(), MIN_PAUSE_S), settings.QUEUE_POLL_S)
 
     # ------------------------------------------------------------ attempting
 
