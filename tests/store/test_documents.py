@@ -138,7 +138,7 @@ def test_a_reader_that_hangs_is_ended_and_what_it_found_counts(anna: User, tmp_p
     program.write_text("import sys, time\nsys.stdout.write('early words')\nsys.stdout.flush()\ntime.sleep(1000)\n")
     monkeypatch.setattr(documents, "PROGRAM", program)
     monkeypatch.setattr(documents, "WITHIN_S", 2.0)
-    put(anna, message(b"x", "application/pdf"))
+    put(anna, message(b"%PDF-1.4", "application/pdf"))
     assert asyncio.run(indexer.index_waiting()) == 1
     assert found(anna, keys.Body("early words")) == [1]
 
@@ -148,6 +148,17 @@ def test_words_of_attachments_are_found_by_search(anna: User) -> None:
     assert found(anna, keys.Body("zebras run")) == []  # not before the background has been there
     asyncio.run(indexer.index_waiting())
     assert found(anna, keys.Body("zebras run")) == [1]
+
+
+@pytest.mark.parametrize("kind", ["pdf", "docx", "msword"])
+def test_what_does_not_begin_as_a_document_costs_no_process(
+    mail: None, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def no_process(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(documents.subprocess, "Popen", no_process)
+    assert "words" not in text_of(b"words of no document", f"application/octet-stream; name=a.{kind}")
 
 
 def test_kinds() -> None:
@@ -177,7 +188,7 @@ def test_the_end_of_the_server_waits_for_no_document(mail: None, tmp_path, monke
     timer.start()
     try:
         with pytest.raises(StoreUnavailable):
-            text_of(b"x", "application/pdf")
+            text_of(b"%PDF-1.4", "application/pdf")
     finally:
         timer.join()
         documents.ending.clear()
