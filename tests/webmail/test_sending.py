@@ -217,7 +217,7 @@ def test_moving_out_of_the_outbox_cancels_and_nothing_goes_in(browser: Client, a
     item, box = place_in_outbox(), Mailbox.objects.get(name="Outbox")
     store.call_sync(append, Append(anna.pk, mailbox_id(anna), [(prepare(letter()), 0, (), None)]))
     answer = browser.post("/mail/act/", {"move_to": str(box.pk), "item": f"{mailbox_id(anna)}-1"})
-    assert answer.status_code == 400 and count(anna, "INBOX") == 1
+    assert answer.status_code == 403 and count(anna, "INBOX") == 1
     browser.post("/mail/act/", {"move_to": str(mailbox_id(anna, "Archive")), "item": item}, **HTMX)
     assert count(anna, "Archive") == 1 and not QueuedMessage.objects.exists()
     assert f'href="/mail/{box.pk}/"' not in browser.get("/", follow=True).content.decode()  # empty: not shown

@@ -365,7 +365,7 @@ def site() -> str:
     """Where a browser finds this installation; "" when only the running server knows its port."""
     if settings.WEB_TLS:
         return f"https://{settings.HOSTNAME}"
-    port = settings.PORTS["web"]
+    port = settings.PORTS.get("web")
     return f"http://{settings.BIND[0]}:{port}" if port else ""
 
 
