@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from asgiref.sync import sync_to_async
@@ -13,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.services.removal import due_removals, finish_removal
+from mailservers.chores import again_and_again
 from mailservers.store.content import are_files_held
 from mailservers.store.engine import store
 from mailservers.store.events import EVENTS_AT_ONCE, forget_events
@@ -25,10 +24,7 @@ from mailservers.store.threads import forget_empty_threads, owners_with_empty_th
 from mailservers.store.tracing.feeding import FORGOTTEN_AT_ONCE as SUMMARIES_AT_ONCE
 from mailservers.store.tracing.feeding import forget_addresses, forget_summaries
 
-log = logging.getLogger(__name__)
-
 BETWEEN_STEPS_S = 0.1
-Chore = Callable[[], Awaitable[None]]
 
 
 class Sweeping:
@@ -47,22 +43,13 @@ class Sweeping:
             (forget_trace, 3600.0, True),
             (remove_deleted_users, float(LOOK_EVERY_S), True),
         ):
-            self._tasks.append(asyncio.create_task(_again_and_again(chore, every_s, at_once), name=chore.__name__))
+            self._tasks.append(
+                asyncio.create_task(again_and_again(chore, every_s, 0.0 if at_once else None), name=chore.__name__)
+            )
 
     def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-
-
-async def _again_and_again(chore: Chore, every_s: float, at_once: bool) -> None:
-    if not at_once:
-        await asyncio.sleep(every_s)
-    while True:
-        try:
-            await chore()
-        except Exception:
-            log.warning("%s failed", chore.__name__, exc_info=True)
-        await asyncio.sleep(every_s)
 
 
 async def sweep_left_over_files() -> None:

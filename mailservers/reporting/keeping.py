@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
+from mailservers.chores import Chore, again_and_again
 from mailservers.reporting.reading import read_reports
 from mailservers.reporting.sending import Reporter
 from mailservers.store.errors import StoreError
@@ -26,14 +26,14 @@ class Reporting:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        chores: list[tuple[Callable[[], Awaitable[None]], float]] = [
+        chores: list[tuple[Chore, float]] = [
             (tallies.write, WRITE_EVERY_S),
             (read_reports, READ_EVERY_S),
         ]
         if self._sends:
             chores.append((Reporter().send_due, SEND_EVERY_S))
         self._tasks = [
-            asyncio.create_task(_again_and_again(chore, every_s), name=chore.__name__) for chore, every_s in chores
+            asyncio.create_task(again_and_again(chore, every_s), name=chore.__name__) for chore, every_s in chores
         ]
 
     async def stop(self) -> None:
@@ -45,12 +45,3 @@ class Reporting:
             await tallies.write()
         except StoreError as error:
             log.warning("the last minute's numbers for reports are lost: %s", error)
-
-
-async def _again_and_again(chore: Callable[[], Awaitable[None]], every_s: float) -> None:
-    while True:
-        await asyncio.sleep(every_s)
-        try:
-            await chore()
-        except Exception:
-            log.warning("%s failed", chore.__name__, exc_info=True)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -15,6 +14,7 @@ from accounts.models import Domain
 from accounts.sealing import Unreadable
 from accounts.services.acme_orders import acme_wanted, order_if_due
 from accounts.services.certificates import stored_certificate
+from mailservers.chores import Chore, again_and_again
 from mailservers.dns_client import BadName, DnsFailure, client
 from mailservers.formats.mailbox_address import domain_to_ascii
 from mailservers.serving.certificates import Certificates
@@ -46,10 +46,10 @@ class CertificateKeeper:
         await self._look()
         if not self._certificates.pem:  # what is kept cannot be used
             await asyncio.to_thread(self._certificates.load)
-        chores: list[tuple[Callable[[], Awaitable[None]], float]] = [(self._look, LOOK_EVERY_S)]
+        chores: list[tuple[Chore, float]] = [(self._look, LOOK_EVERY_S)]
         if orders:
             chores.append((Orders().order, ORDER_EVERY_S))
-        self._tasks = [asyncio.create_task(_again_and_again(*chore), name=chore[0].__name__) for chore in chores]
+        self._tasks = [asyncio.create_task(again_and_again(*chore), name=chore[0].__name__) for chore in chores]
 
     def stop(self) -> None:
         for task in self._tasks:
@@ -103,12 +103,3 @@ async def _addresses(name: str) -> set[str]:
         except (DnsFailure, BadName):
             continue
     return found
-
-
-async def _again_and_again(chore: Callable[[], Awaitable[None]], every_s: float) -> None:
-    while True:
-        await asyncio.sleep(every_s)
-        try:
-            await chore()
-        except Exception:
-            log.warning("%s failed", chore.__name__, exc_info=True)
