@@ -7,14 +7,14 @@ the `Scope` of whoever asks: what is outside of it is not there (404).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from enum import StrEnum
 from functools import cached_property
 
 from django.db.models import Q, QuerySet
 
 from accounts.models import Address, Domain, Role, User
-from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii
+from mailservers.formats.mailbox_address import InvalidAddress, domain_spellings, domain_to_ascii
 from mailservers.models import DeliveryEvent, QueuedRecipient, SenderRule
 
 
@@ -80,8 +80,9 @@ class Scope:
 
     @cached_property
     def domain_names(self) -> frozenset[str]:
-        """As kept, and as A-labels, in lower case."""
-        return frozenset(name for row in Domain.objects.filter(pk__in=self.domain_ids) for name in names_of(row))
+        """In every spelling."""
+        names = Domain.objects.filter(pk__in=self.domain_ids).values_list("name", flat=True)
+        return frozenset(spelling for name in names for spelling in domain_spellings(name))
 
     # ------------------------------------------------------------ rows
 
@@ -154,11 +155,3 @@ class Scope:
 
 def _counts(user: User) -> bool:
     return user.is_active and user.domain.is_active
-
-
-def names_of(domain: Domain) -> Iterable[str]:
-    yield domain.name.lower()
-    try:
-        yield domain_to_ascii(domain.name)
-    except InvalidAddress:
-        return

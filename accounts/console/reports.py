@@ -13,7 +13,7 @@ from accounts.console.access import StaffRequest, found, needs, page
 from accounts.console.paging import page_before
 from accounts.models import Domain
 from accounts.roles import Permission, Scope
-from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii
+from mailservers.formats.mailbox_address import domain_spellings
 from mailservers.formats.reports import DMARC, TLS
 from mailservers.models import ReceivedReport, ReceivedReportRow
 
@@ -27,9 +27,11 @@ def report_list(request: StaffRequest) -> HttpResponse:
     rows = _in_scope(request.scope)
     sums = rows.filter(received_at__gte=since).exclude(kind="").values("domain", "kind")
     counted = sums.annotate(reports=Count("pk"), good_sum=Sum("good"), bad_sum=Sum("bad")).order_by("domain", "kind")
+    names = Domain.objects.values_list("name", flat=True)
+    ours = {spelling for name in names for spelling in domain_spellings(name)}
     context = {
         "days": DAYS,
-        "sums": [_with_share(dict(row)) for row in counted],
+        "sums": [_with_share(dict(row)) | {"is_ours": row["domain"] in ours} for row in counted],
         "sources": _sources(rows, since),
         "page": page_before(request, rows),
         "records_of": request.scope.domains().filter(is_active=True).order_by("pk").first(),
@@ -52,18 +54,7 @@ def _in_scope(scope: Scope) -> QuerySet[ReceivedReport]:
 def _with_share(row: dict[str, Any]) -> dict[str, Any]:
     total = row["good_sum"] + row["bad_sum"]
     row["share"] = round(100 * row["good_sum"] / total) if total else None
-    row["is_ours"] = row["domain"] in _our_domains()
     return row
-
-
-def _our_domains() -> set[str]:
-    names = set()
-    for name in Domain.objects.values_list("name", flat=True):
-        try:
-            names.add(domain_to_ascii(name))
-        except InvalidAddress:
-            continue
-    return names
 
 
 def _sources(reports: QuerySet[ReceivedReport], since: Any) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from accounts.models import Domain
 from accounts.published import documents
 from accounts.services import acme_orders
 from accounts.services.mta_sts import policy_text
-from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii
+from mailservers.formats.mailbox_address import InvalidAddress, domain_spellings, domain_to_ascii
 
 MAX_REQUEST_OCTETS = 16 * 1024
 MAX_ADDRESS = 320
@@ -88,16 +88,7 @@ def _asked_domain(address: str) -> Domain | None:
 
 
 def _domain(name: str) -> Domain | None:
-    """Kept as typed, so U-labels and A-labels are compared as A-labels."""
-    try:
-        wanted = domain_to_ascii(name.lower())
-    except InvalidAddress:
-        return None
-    rows = Domain.objects.filter(is_active=True)
-    exact = rows.filter(name=wanted).first()
-    if exact is not None or "xn--" not in wanted:
-        return exact
-    return next((row for row in rows.exclude(name=wanted) if domain_to_ascii(row.name) == wanted), None)
+    return Domain.objects.filter(is_active=True, name__in=domain_spellings(name)).first()
 
 
 def _host(request: HttpRequest) -> str:

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from accounts.models import Address, AddressTarget, Domain, User
 from mailservers.delivery.rewriting import NotReversible, is_srs, way_back
-from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii, domain_to_unicode
+from mailservers.formats.mailbox_address import domain_spellings
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 
@@ -58,9 +58,10 @@ class Resolution:
 
 def resolve_address(address: str) -> Resolution:
     """Raises `UnknownRecipient`, `NotOurDomain`. Reads the database."""
-    if _takes_reports(address.lower()):
+    ours = _as_we_spell_it(comparable(address))
+    if _takes_reports(ours):
         return Resolution((), takes_reports=True)
-    local, remote = _expand(_as_we_spell_it(comparable(address)), 0)
+    local, remote = _expand(ours, 0)
     if not local and not remote:
         raise UnknownRecipient(address)
     return Resolution(tuple(dict.fromkeys(local)), tuple(dict.fromkeys(remote)))
@@ -87,11 +88,7 @@ def _as_we_spell_it(address: str) -> str:
     local_part, _, domain = address.rpartition("@")
     if domain.isascii() and "xn--" not in domain:
         return address
-    try:
-        spellings = {domain, domain_to_ascii(domain), domain_to_unicode(domain)}
-    except InvalidAddress:
-        return address
-    ours = Domain.objects.filter(name__in=spellings).values_list("name", flat=True).first()
+    ours = Domain.objects.filter(name__in=domain_spellings(domain)).values_list("name", flat=True).first()
     return f"{local_part}@{ours}" if ours else address
 
 

@@ -78,6 +78,15 @@ def _unicode_label(label: str) -> str:
         raise InvalidAddress("domain not well formed") from None
 
 
+def domain_spellings(domain: str) -> set[str]:
+    """A domain in lower case, as A-labels and as U-labels; only the first where it cannot be in the DNS."""
+    domain = domain.lower()
+    try:
+        return {domain, domain_to_ascii(domain), domain_to_unicode(domain)}
+    except InvalidAddress:
+        return {domain}
+
+
 def format_mailbox_address(local: str, domain: str) -> str:
     """`local@domain` as it stands in a path or header, the local part quoted where it must be."""
     if not _DOT_STRING.match(local):

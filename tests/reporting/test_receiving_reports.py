@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from accounts.models import Address, AddressTarget, User
+from accounts.models import Address, AddressTarget, Domain, User
 from mailservers.delivery.acceptance import accept
 from mailservers.delivery.envelope import Envelope, Recipient
 from mailservers.delivery.routing import resolve
@@ -96,3 +96,10 @@ async def test_one_of_us_may_hand_one_in(anna: User) -> None:
     await accept(envelope, letter(gzip.compress(GOOD[1])))
     await read_reports()
     assert (await ReceivedReport.objects.aget()).kind == "tls"
+
+
+@pytest.mark.parametrize("domain", ["bäcker.test", "xn--bcker-gra.test"])
+async def test_the_address_in_the_record_is_one_of_a_labels(anna: User, domain: str) -> None:
+    """However the domain is kept: the DNS names it in A-labels."""
+    await Domain.objects.acreate(name=domain)
+    assert (await resolve("reports@xn--bcker-gra.test")).takes_reports

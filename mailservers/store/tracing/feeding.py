@@ -18,7 +18,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from accounts.models import Domain
-from mailservers.formats.mailbox_address import InvalidAddress, domain_to_ascii
+from mailservers.formats.mailbox_address import domain_spellings
 from mailservers.models import DeliveryEvent, EventsRead, HourCount, TraceSummary, TraceTerm
 from mailservers.store.event_position import LATE_S
 from mailservers.store.inserting import execute_rows, insert
@@ -182,14 +182,8 @@ def _terms(summaries: Iterable[Summary], known: frozenset[int]) -> tuple[list[tu
 
 
 def _our_domains() -> set[str]:
-    names = set()
-    for name in Domain.objects.values_list("name", flat=True):
-        names.add(name.lower())
-        try:
-            names.add(domain_to_ascii(name))
-        except InvalidAddress:
-            continue
-    return names
+    """In every spelling."""
+    return {spelling for name in Domain.objects.values_list("name", flat=True) for spelling in domain_spellings(name)}
 
 
 def _move_on(fed: Fed) -> bool:
