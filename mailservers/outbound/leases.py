@@ -86,18 +86,21 @@ def claim(
     after = passed.after(full)
     candidates = [_candidates(tx.now, state, full, after) for state in OPEN_STATES]
     groups = _choose([row for rows in candidates for row in rows], limit, allowance)
-    if not groups:
-        _note_passed(tx, passed, full, after, candidates, ())
-        return []
-    recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {group: [] for group in groups}
-    for queued_id, domain, *columns in _due_of(tx.now, sorted({queued_id for queued_id, _ in groups})):
-        chosen, claimed = recipients.get((queued_id, domain)), _claimed(*columns)
-        if chosen is not None and len(chosen) < MAX_RECIPIENTS and (not chosen or chosen[0].route == claimed.route):
-            chosen.append(claimed)
+    recipients = _recipients_of(tx.now, groups) if groups else {}
     leased = [recipient.id for chosen in recipients.values() for recipient in chosen]
     _lease(tx, token, leased)
     _note_passed(tx, passed, full, after, candidates, leased)
     return _jobs(token, recipients)
+
+
+def _recipients_of(now: datetime, groups: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[ClaimedRecipient]]:
+    """Those that go in one transaction with the first of their group."""
+    recipients: dict[tuple[int, str], list[ClaimedRecipient]] = {group: [] for group in groups}
+    for queued_id, domain, *columns in _due_of(now, sorted({queued_id for queued_id, _ in groups})):
+        chosen, claimed = recipients.get((queued_id, domain)), _claimed(*columns)
+        if chosen is not None and len(chosen) < MAX_RECIPIENTS and (not chosen or chosen[0].route == claimed.route):
+            chosen.append(claimed)
+    return recipients
 
 
 def _note_passed(
