@@ -18,9 +18,6 @@ from accounts.services import (
     NotFound,
     create_user,
     delete_user,
-    generate_password,
-    hash_given,
-    hash_typed,
     names,
     note_one_time_link,
     remove_user,
@@ -28,6 +25,7 @@ from accounts.services import (
     scram_keys_for,
     set_password,
     set_user_active,
+    typed_or_made,
     update_user,
 )
 from accounts.services.removal import days_left
@@ -118,7 +116,7 @@ def add_user(request: ApiRequest, body: UserIn) -> Status[dict[str, Any]]:
     must_hold(scope, body.login, "login")
     _must_give(scope, body.role)
     is_invited = body.invite and body.password is None
-    made, password_hash = ("", None) if is_invited else _password(body.password)
+    made, password_hash = ("", None) if is_invited else typed_or_made(body.password)
     login = names.own_address(body.login)[0]
     user_id = store.call_sync(
         create_user,
@@ -203,7 +201,7 @@ def bring_user_back(request: ApiRequest, user_id: int) -> User:
 )
 def new_password(request: ApiRequest, user_id: int, body: PasswordIn) -> dict[str, Any]:
     row = changeable(request.auth, user_id)
-    made, password_hash = _password(body.password, row)
+    made, password_hash = typed_or_made(body.password, row)
     keys = None if row.has_second_factor else scram_keys_for(row.login, body.password or made)
     store.call_sync(set_password, user_id, password_hash, actor=request.auth.user.login, scram_keys=keys)
     return {"password": made or None}
@@ -242,14 +240,6 @@ def forget_second_factors(request: ApiRequest, user_id: int) -> Status[None]:
     changeable(request.auth, user_id)
     store.call_sync(remove_all_factors, user_id, actor=request.auth.user.login)
     return Status(204, None)
-
-
-def _password(typed: str | None, user: User | None = None) -> tuple[str, str]:
-    """(the password if it was made here, its hash). Raises `InvalidValue`."""
-    if typed is not None:
-        return "", hash_typed(typed, user)
-    made = generate_password()
-    return made, hash_given(made)
 
 
 def _must_give(scope: Scope, role: str) -> None:

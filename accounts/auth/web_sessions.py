@@ -5,10 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
 
 from accounts.models import User
 
 RECHECK_S = 5.0
+
+
+def session_store(key: str | None = None) -> SessionBase:
+    return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
 def signed_in(user_id: int | None, session_key: str | None) -> tuple[User | None, str]:
@@ -17,6 +22,6 @@ def signed_in(user_id: int | None, session_key: str | None) -> tuple[User | None
     if user_id is None or not session_key:
         return None, ""
     user = User.objects.filter(pk=user_id, is_active=True, domain__is_active=True).select_related("domain").first()
-    if user is None or not import_module(settings.SESSION_ENGINE).SessionStore().exists(session_key):
+    if user is None or not session_store().exists(session_key):
         return None, ""
     return user, user.get_session_auth_hash()

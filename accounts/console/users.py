@@ -22,15 +22,13 @@ from accounts.roles import Permission, Scope
 from accounts.services import (
     create_user,
     delete_user,
-    generate_password,
-    hash_given,
-    hash_typed,
     names,
     note_one_time_link,
     remove_user,
     restore_user,
     set_password,
     set_user_active,
+    typed_or_made,
     update_user,
 )
 from accounts.services.removal import days_left
@@ -58,11 +56,7 @@ class PasswordForm(forms.Form):
 
     def new_password(self, user: User | None = None) -> tuple[str, str]:
         """(the password if it was made here, its hash). Raises `InvalidValue`."""
-        typed = self.cleaned_data["password"]
-        if typed:
-            return "", hash_typed(typed, user)
-        made = generate_password()
-        return made, hash_given(made)
+        return typed_or_made(self.cleaned_data["password"] or None, user)
 
 
 class QuotaForm(forms.Form):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from importlib import import_module
 
-from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from accounts.auth.web_sessions import session_store
 from accounts.models import User, WebSession
 from mailservers.store.engine import store
 from mailservers.store.errors import StoreError
@@ -19,10 +17,6 @@ from mailservers.store.transaction import Transaction
 SEEN_EVERY = timedelta(minutes=10)
 MAX_AGENT = 300
 _NOTED = "noted_at"  # in the session: when it was last written down
-
-
-def session_store(key: str | None = None) -> SessionBase:
-    return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
 class NoteWebSessions:

@@ -15,7 +15,7 @@ from accounts.services.credentials import add_credential, new_app_password, new_
 from accounts.services.domains import create_domain, delete_domain, set_domain_active
 from accounts.services.errors import AccountError, AlreadyExists, InvalidValue, NotAllowed, NotFound, StillInUse
 from accounts.services.importing import ImportReport, ImportRow, import_users
-from accounts.services.passwords import generate_password, hash_given, hash_typed, scram_keys_for
+from accounts.services.passwords import generate_password, hash_given, hash_typed, scram_keys_for, typed_or_made
 from accounts.services.quotas import set_domain_quota, set_user_quota
 from accounts.services.removal import delete_user, remove_user, restore_user
 from accounts.services.routes import create_route, delete_route, update_route
@@ -58,6 +58,7 @@ __all__ = [
     "set_password",
     "set_user_active",
     "set_user_quota",
+    "typed_or_made",
     "unlist_sender",
     "update_address",
     "update_route",

@@ -23,6 +23,7 @@ from mailservers.store.transaction import Transaction
 PURPOSE = b"postroom certificate key"
 MAX_OCTETS = 64 * 1024
 KEPT = 3  # the one in use and those before it
+WARN_DAYS = 14  # before it ends, somebody has to look
 
 
 @dataclass(frozen=True, slots=True)

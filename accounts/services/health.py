@@ -16,6 +16,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from accounts.models import ServerCertificate
+from accounts.services.certificates import WARN_DAYS
 from accounts.services.server_values import get_value, set_value
 from mailservers.models import QueuedRecipient
 from mailservers.outbound.leases import WAITING_STATES
@@ -29,7 +30,6 @@ from mailservers.store.transaction import Transaction
 REMEMBERED_S = 2.0
 LAST_BACKUP, LAST_CHECK = "backup.last", "check.last"  # ServerValues: when (ISO), and how many faults
 DAY_S = 86400.0
-CERTIFICATE_DAYS = 14
 BACKUP_DAYS = 2
 CHECK_DAYS = 32
 QUEUE_S = 4 * 3600.0
@@ -124,7 +124,7 @@ def _certificate() -> Result:
         return Level.WARN, "Signed by ourselves: other programs warn of it", None
     ends = x509.load_pem_x509_certificate(pem).not_valid_after_utc
     days = (ends - timezone.now()).total_seconds() / DAY_S
-    return _level(days > CERTIFICATE_DAYS), f"Ends in {max(0, int(days))} days" if days > 0 else "Has ended", days
+    return _level(days > WARN_DAYS), f"Ends in {max(0, int(days))} days" if days > 0 else "Has ended", days
 
 
 def _certificate_pem() -> bytes:

@@ -34,6 +34,14 @@ def hash_given(password: str) -> str:
     return make_password(password)
 
 
+def typed_or_made(typed: str | None, user: User | None = None) -> tuple[str, str]:
+    """(the password if it was made here, its hash); None: one is made. Raises `InvalidValue`."""
+    if typed is not None:
+        return "", hash_typed(typed, user)
+    made = generate_password()
+    return made, hash_given(made)
+
+
 def scram_keys_for(login: str, password: str) -> Keys | None:
     """What `set_password` keeps besides the hash, where SCRAM is offered. About 15 ms."""
     return make_keys(login.strip().lower(), password) if settings.SCRAM else None

@@ -22,7 +22,7 @@ from django.utils import timezone
 from accounts.models import Domain, Role, ServerCertificate, User
 from accounts.sealing import Unreadable
 from accounts.services.acme_orders import acme_state
-from accounts.services.certificates import facts_of, stored_certificate
+from accounts.services.certificates import WARN_DAYS, facts_of, stored_certificate
 from accounts.services.dns_checks import RecordState, check_records
 from accounts.services.dns_records import DnsRecord, host_records, records_of
 from accounts.services.outside import on_lists, public_addresses
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 NAME, LEASE = "watched", "watch-lease"
 FIRST_AFTER_S, EVERY_S = 300.0, 1800.0
 LEASE_S = 900
-WARN_DAYS = 14  # before a certificate ends
 
 
 @dataclass(frozen=True, slots=True)
