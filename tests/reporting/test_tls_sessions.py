@@ -14,19 +14,12 @@ from mailservers.store.events import Step
 from mailservers.store.tallies import tallies
 from tests.outbound.authority import Authority
 from tests.outbound.fake_smtp import FakeHost, Script
-from tests.outbound.test_tls_policy import PLAIN, POLICY, add_tlsa, digest, policy_host, send, world
+from tests.outbound.test_tls_policy import PLAIN, POLICY, add_tlsa, digest, loopback, policy_host, send, world
 from tests.outbound.test_tls_policy import TLS as WITH_TLS
 
+__all__ = ["loopback"]  # a fixture that every test uses
 RECORD = '_mta-sts.remote.test. 60 TXT "v=STSv1; id=1"'
 POLICY_HOST = "mta-sts.remote.test. 60 A 127.0.0.1"
-
-
-@pytest.fixture(autouse=True)
-def loopback(settings: Any, authority: Authority) -> None:
-    settings.OUTBOUND_TIMEOUT_SCALE = 0.2
-    settings.QUEUE_POLL_S = 60
-    settings.OUTBOUND_ALLOW_PRIVATE = True
-    settings.OUTBOUND_CA_FILE = str(authority.file)
 
 
 async def counted() -> list[tuple[str, str, int]]:
