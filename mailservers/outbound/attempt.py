@@ -17,10 +17,11 @@ from django.conf import settings
 from mailservers.formats.headers import header_block
 from mailservers.formats.mta_sts import StsPolicy
 from mailservers.formats.octets import Octets
-from mailservers.outbound.client import OutgoingEnvelope, SmtpSession, open_session
+from mailservers.outbound.client import SmtpSession, open_session
 from mailservers.outbound.homeward import Homeward, bring_home
 from mailservers.outbound.in_time import TOO_LATE, is_over, lack_of_time
 from mailservers.outbound.leases import Job
+from mailservers.outbound.mail_transaction import OutgoingEnvelope
 from mailservers.outbound.opening import open_counted
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.pool import Key, SessionPool

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from mailservers.outbound import client
-from mailservers.outbound.client import OutgoingEnvelope, open_session
+from mailservers.outbound import client, mail_transaction
+from mailservers.outbound.client import open_session
+from mailservers.outbound.mail_transaction import OutgoingEnvelope
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 
 from .fake_smtp import DROP, HANG, FakeHost, Script
@@ -29,7 +30,7 @@ async def send(
 def short_times(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.OUTBOUND_TIMEOUT_SCALE = 0.2
     monkeypatch.setattr(client, "GREETING_S", 2.5)  # what the tests wait for in vain, half a second each
-    monkeypatch.setattr(client, "DATA_END_S", 2.5)
+    monkeypatch.setattr(mail_transaction, "DATA_END_S", 2.5)
 
 
 async def test_each_recipient_has_its_own_reply() -> None:

@@ -16,9 +16,10 @@ from django.utils import timezone
 from accounts.models import User
 from mailservers.formats.esmtp import DsnRequest
 from mailservers.models import DeliveryEvent, MailboxMessage, QueuedRecipient, RecipientState
-from mailservers.outbound import client
+from mailservers.outbound import mail_transaction
 from mailservers.outbound.acts import retry_now
-from mailservers.outbound.client import OutgoingEnvelope, open_session
+from mailservers.outbound.client import open_session
+from mailservers.outbound.mail_transaction import OutgoingEnvelope
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.queue import list_queue, queue_totals
 from mailservers.outbound.tls_need import OPPORTUNISTIC, Level, TlsNeed
@@ -98,7 +99,7 @@ async def test_binary_content(anna: User, settings: Any, extensions: tuple[str, 
 
 
 async def test_binary_content_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "CHUNK_OCTETS", 10)
+    monkeypatch.setattr(mail_transaction, "CHUNK_OCTETS", 10)
     async with FakeHost(Script(extensions=(*BASE, "CHUNKING", "BINARYMIME"))) as host:
         (outcome,) = await send(host, OutgoingEnvelope("a@x.test", (BOB,), is_binary=True), BINARY)
     assert outcome.result is Result.DELIVERED and host.transactions[0].content == BINARY

@@ -13,7 +13,8 @@ from accounts.services import create_route, update_route
 from accounts.services.errors import AlreadyExists, InvalidValue
 from accounts.services.routes import RouteValues
 from mailservers.models import DeliveryEvent, MailboxMessage, QueuedRecipient, SendingRoute
-from mailservers.outbound.client import OutgoingEnvelope, open_session
+from mailservers.outbound.client import open_session
+from mailservers.outbound.mail_transaction import OutgoingEnvelope
 from mailservers.outbound.outcomes import Outcome, Result, Unreachable
 from mailservers.outbound.routes import RouteBook, parse_routes
 from mailservers.outbound.tls_need import Level, TlsNeed
