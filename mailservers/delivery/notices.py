@@ -7,6 +7,7 @@ notice would loop.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -16,8 +17,10 @@ from mailservers.delivery.routing import NotOurDomain, Resolution, UnknownRecipi
 from mailservers.formats.dsn import Action, Notice, RecipientReport, build_notice
 from mailservers.formats.esmtp import DsnRequest, original_recipient
 from mailservers.store.content import NewMessage, prepare
+from mailservers.store.errors import OverQuota
 from mailservers.store.events import Step, new_trace_id
 from mailservers.store.placing import Delivery, Placement, QueueEntry, write_deliveries
+from mailservers.store.quota import find_full
 from mailservers.store.transaction import Event, Transaction
 
 RETURN_PATH = b"Return-Path: <>\r\n"  # RFC 5321 4.4: final delivery; left out again when a notice is sent on
@@ -32,41 +35,65 @@ def new_message_id() -> tuple[str, str]:
 
 def write_notice(tx: Transaction, notice: Notice, *, require_tls: bool = False, priority: int = 0) -> str:
     """Part of a store operation: put the notice into the sender's INBOX, or into the queue when the sender is
-    elsewhere. Returns why nobody could be told, or ""."""
+    elsewhere or that mailbox is full. Returns why nobody could be told, or ""."""
     try:
         resolution = resolve_address(notice.sender)
     except NotOurDomain:
         resolution = Resolution((), (notice.sender,))
     except UnknownRecipient:
         return f"there is no {notice.sender} here"
-    (outcome,) = write_deliveries(tx, [_delivery(tx, notice, resolution, require_tls, priority)])
+    message = prepare(RETURN_PATH + build_notice(notice))
+    way = Way(require_tls, priority)
+    (outcome,) = write_deliveries(tx, [_delivery(tx, notice, message, resolution, way)])
+    if isinstance(outcome, OverQuota):
+        resolution, way = _put_off(resolution, way, message.summary.size)
+        (outcome,) = write_deliveries(tx, [_delivery(tx, notice, message, resolution, way)])
     return str(outcome) if isinstance(outcome, Exception) else ""  # the mailbox went in this very moment
 
 
-def _delivery(tx: Transaction, notice: Notice, resolution: Resolution, require_tls: bool, priority: int) -> Delivery:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a notice goes on; `full`: logins whose mailboxes have no room: it waits in the queue for them."""
+
+    require_tls: bool
+    priority: int
+    full: tuple[str, ...] = ()
+
+
+def _put_off(resolution: Resolution, way: Way, size: int) -> tuple[Resolution, Way]:
+    full = find_full([target.user_id for target in resolution.local], size)
+    there = tuple(target for target in resolution.local if target.user_id not in full)
+    logins = tuple(target.login for target in resolution.local if target.user_id in full)
+    return replace(resolution, local=there), replace(way, full=logins)
+
+
+def _delivery(tx: Transaction, notice: Notice, message: NewMessage, resolution: Resolution, way: Way) -> Delivery:
     trace_id = notice.message_id[1:].partition("@")[0]
     about = f"notice about {notice.trace_id}"
-    message = prepare(RETURN_PATH + build_notice(notice))
     events = [
         Event(trace_id, Step.FILED, recipient=target.login, detail=f"Put into INBOX: {about}")
         for target in resolution.local
     ]
+    events += [
+        Event(trace_id, Step.QUEUED, recipient=address, detail=f"Waiting to be sent: {about}")
+        for address in resolution.remote
+    ]
+    events += [
+        Event(trace_id, Step.QUEUED, "temporary", recipient=login, detail=f"The mailbox is full, waiting: {about}")
+        for login in way.full
+    ]
     queue = None
-    if resolution.remote:
+    if waiting := (*resolution.remote, *way.full):
         queue = QueueEntry(
             trace_id,
             "",
-            resolution.remote,
+            waiting,
             tx.now + timedelta(seconds=settings.QUEUE_LIFETIME_S),
             smtputf8=not notice.sender.isascii(),
-            requests=dict.fromkeys(resolution.remote, NEVER),  # RFC 3461 6.2
-            require_tls=require_tls,
-            priority=priority,
+            requests=dict.fromkeys(waiting, NEVER),  # RFC 3461 6.2
+            require_tls=way.require_tls,
+            priority=way.priority,
         )
-        events += [
-            Event(trace_id, Step.QUEUED, recipient=address, detail=f"Waiting to be sent: {about}")
-            for address in resolution.remote
-        ]
     return Delivery(message, tuple(Placement(target.inbox_id) for target in resolution.local), queue, tuple(events))
 
 

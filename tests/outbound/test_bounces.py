@@ -213,3 +213,15 @@ def test_exactly_one_for_each_failed_recipient(clock: Clock, anna: User, seed: i
     )
     failed = Counter(DeliveryEvent.objects.filter(step=Step.FAILED).values_list("recipient", flat=True))
     assert told == failed and set(told.values()) <= {1}
+
+
+def test_it_waits_for_a_sender_whose_own_mailbox_is_full(clock: Clock, anna: User) -> None:
+    put()
+    (job,) = clock.claim()
+    User.objects.filter(pk=anna.pk).update(quota_octets=10)
+    clock.record(job, NO_USER)
+    assert notices(anna) == []
+    (row,) = QueuedRecipient.objects.select_related("queued")
+    assert (row.address, row.queued.reverse_path, row.notify) == (anna.login, "", "NEVER")
+    queued = DeliveryEvent.objects.get(step=Step.QUEUED, recipient=anna.login)
+    assert "mailbox is full" in queued.detail
