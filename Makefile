@@ -29,17 +29,22 @@ serve: install
 # by itself: a test that fails only beside the others (a starved machine) is named in the first summary, and not hidden.
 test: $(VENV)/.installed-dev
 	sh tests/install_clients.sh
-	$(BIN)/python -m pytest || $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
+	$(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES) || $(AGAIN) -m "not slow"
+	$(BIN)/python -m pytest -m slow || $(AGAIN) -m slow
 	$(MAKE) test-postgres
+
+# Each process has a database of its own; what is timed or kills servers (slow) runs by itself.
+ON_ALL_CORES := -n auto --dist loadgroup
+AGAIN := $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none
 
 # The tests that touch the database once more, on a PostgreSQL server of their own (tests/postgres.py).
 ON_POSTGRES := store checks delivery outbound smtp imap pop3 webmail console accounts
 test-postgres: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not slow" $(ON_POSTGRES:%=tests/%)
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES) $(ON_POSTGRES:%=tests/%)
 
 # The tests that need seconds.
 fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

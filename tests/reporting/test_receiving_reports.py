@@ -61,7 +61,11 @@ async def test_a_report_that_comes_twice_counts_once(anna: User) -> None:
     assert not await Message.objects.aexists()
 
 
-@pytest.mark.parametrize("content", [b"no report", gzip.compress(b"<feedback>"), gzip.compress(b"x" * 100)[:-8]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no report", gzip.compress(b"<feedback>"), gzip.compress(b"x" * 100)[:-8]],
+    ids=["no report", "cut XML", "cut gzip"],
+)
 async def test_what_cannot_be_read_is_kept_and_says_why(anna: User, content: bytes) -> None:
     await arrive(letter(content))
     await read_reports()

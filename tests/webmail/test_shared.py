@@ -16,6 +16,7 @@ from mailservers.store.engine import store
 from mailservers.store.mailboxes import create_mailbox
 from mailservers.store.placing import Append, append
 from tests.conftest import mailbox_id
+from tests.console.communicator import WebsocketCommunicator
 from tests.webmail.conftest import HTMX, WEB, Put, letter
 from tests.webmail.test_live import _socket
 from webmail.folders.tree import folder_tree
@@ -241,11 +242,18 @@ async def test_others_changes_are_told_as_long_as_they_may_be_read(anna: User, b
     assert (await socket.connect(5))[0]
     message = Append(anna.pk, box, [(prepare(letter()), 0, (), None)])
     await store.call(set_entry, anna.pk, "INBOX", BEN, "=", frozenset("lr"))
-    assert (await socket.receive_json(5))["mailbox"] == 0
+    await _told(socket, 0)
     await store.call(append, message)
-    assert (await socket.receive_json(5))["mailbox"] == box
+    await _told(socket, box)
     await store.call(delete_entry, anna.pk, "INBOX", BEN)
-    assert (await socket.receive_json(5))["mailbox"] == 0
+    await _told(socket, 0)
+    while not await socket.receive_nothing(timeout=0.3):
+        assert (await socket.receive_json(5))["mailbox"] != box
     await store.call(append, message)
     assert await socket.receive_nothing(timeout=0.3)
-    await socket.disconnect(5)
+
+
+async def _told(socket: WebsocketCommunicator, mailbox: int) -> None:
+    """One change may be told in more than one hint, and others come between."""
+    while (await socket.receive_json(5))["mailbox"] != mailbox:
+        pass
