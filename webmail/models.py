@@ -84,3 +84,29 @@ class CannedAnswer(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("user", "name"), name="canned_answer_once"),)
+
+
+class MailImport(models.Model):
+    """A file of mail that a user hands in, and what has become of it; one at a time. The file lies below
+    DATA_DIR/imports under the token's name until it has been read."""
+
+    class State(models.TextChoices):
+        RECEIVING = "receiving"
+        WORKING = "working"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True)
+    token = models.CharField(max_length=32)
+    file_name = models.CharField(max_length=255)
+    folder = models.CharField(max_length=255, blank=True)  # all goes below this one; "" as the file says
+    size = models.BigIntegerField()  # octets
+    received = models.BigIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RECEIVING)
+    added = models.IntegerField(default=0)
+    skipped = models.IntegerField(default=0)
+    refused = models.IntegerField(default=0)
+    troubles = models.JSONField(default=list)  # of [what, why], the first ones
+    reason = models.TextField(blank=True)  # why it failed
+    beat_at = models.DateTimeField()  # when something was last heard of it

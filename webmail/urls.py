@@ -19,6 +19,7 @@ from webmail.searching import views as searching
 from webmail.senders import views as senders
 from webmail.sending import views as sending
 from webmail.settings import views as settings
+from webmail.transfer import views as transfer
 
 urlpatterns = [
     path("", listing.home, name="home"),
@@ -33,6 +34,13 @@ urlpatterns = [
     path("mail/settings/storage/", settings.storage, name="storage"),
     path("mail/settings/connecting/", settings.connecting, name="connecting"),
     path("mail/settings/connecting/mail.mobileconfig", settings.profile, name="own-profile"),
+    path("mail/settings/transfer/", transfer.transfer, name="transfer"),
+    path("mail/settings/transfer/state/", transfer.state, name="import-state"),
+    path("mail/settings/transfer/export/", transfer.export, name="export"),
+    path("mail/settings/transfer/begin/", transfer.begin, name="import-begin"),
+    path("mail/settings/transfer/piece/<str:token>/<int:at>/", transfer.piece, name="import-piece"),
+    path("mail/settings/transfer/whole/", transfer.whole, name="import-whole"),
+    path("mail/settings/transfer/cancel/", transfer.cancel, name="import-cancel"),
     path("mail/folders/", folders.manage, name="folders"),
     path("mail/folders/list/", folders.sidebar, name="folder-list"),
     path("mail/folders/<int:mailbox_id>/rename/", folders.rename, name="folder-rename"),

@@ -14,6 +14,7 @@ that would have been written like this.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,10 +31,12 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 @dataclass(frozen=True, slots=True)
 class MboxEntry:
-    """One message as it lies in the file: the separator line, and what follows up to the next, still quoted."""
+    """One message as it lies in the file: the separator line, and what follows up to the next, still quoted.
+    `is_cut`: there was more than the limit; only its beginning is here."""
 
     separator: bytes
     quoted: bytes
+    is_cut: bool = False
 
 
 def write_entry(message: bytes, date: datetime) -> bytes:
@@ -61,19 +64,24 @@ def _has_crlf_only(message: Octets) -> bool:
     )
 
 
-def read_entries(lines: Iterable[bytes]) -> Iterator[MboxEntry]:
-    """The entries of a file, given line by line (each with its end). What comes before the first is passed over."""
+def read_entries(lines: Iterable[bytes], limit: int = sys.maxsize) -> Iterator[MboxEntry]:
+    """The entries of a file, given line by line (each with its end; a long line may come in pieces). What comes before
+    the first is passed over. At most `limit` octets of an entry are held."""
     separator: bytes | None = None
     waiting: list[bytes] = []
+    held, is_beginning = 0, True
     for line in lines:
-        if line.startswith(b"From "):
+        if is_beginning and line.startswith(b"From "):
             if separator is not None:
-                yield MboxEntry(separator, b"".join(waiting))
-            separator, waiting = line, []
+                yield MboxEntry(separator, b"".join(waiting), held > limit)
+            separator, waiting, held = line, [], 0
         elif separator is not None:
-            waiting.append(line)
+            held += len(line)
+            if held <= limit:
+                waiting.append(line)
+        is_beginning = line.endswith(b"\n")
     if separator is not None:
-        yield MboxEntry(separator, b"".join(waiting))
+        yield MboxEntry(separator, b"".join(waiting), held > limit)
 
 
 def candidates(entry: MboxEntry) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ mail that comes meanwhile may or may not be in it, what goes is passed over.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from django.conf import settings
 
 from mailservers.formats.mbox import entry_pieces
 from mailservers.formats.octets import Octets, chunks
+from mailservers.formats.zip_stream import ZipStream
 from mailservers.models import Flag
 from mailservers.store.content import read_messages
 from mailservers.store.queries import MailboxRow, fetch_rows, list_mailboxes, uids
@@ -65,11 +66,11 @@ def export(owner_id: int, target: Path, form: str, progress: Progress) -> tuple[
             progress(done, max(total, done))
 
     for box in boxes:
-        write(target / path_of(box.name), counted(_messages(box)))
+        write(target / path_of(box.name), counted(messages_in(box)))
     return done, len(boxes)
 
 
-def _messages(box: MailboxRow) -> Iterator[Exported]:
+def messages_in(box: MailboxRow) -> Iterator[Exported]:
     wanted = list(uids(box.id))
     columns = ("uid", "message_id", "flags", "keywords", "internal_date", "message__sha256", "message__size")
     for start in range(0, len(wanted), STEP):
@@ -123,6 +124,40 @@ def _write(path: Path, message: Exported) -> None:
         file.writelines(chunks(message.raw))
     moment = int(message.internal_date.timestamp())
     os.utime(path, (moment, moment))
+
+
+def zipped(boxes: Sequence[MailboxRow], form: str) -> Iterator[bytes]:
+    """The pieces of a zip file with the same files as `export` writes; `form`: "mbox" or "eml"."""
+    stream = ZipStream()
+    write = {"mbox": _zip_mbox, "eml": _zip_eml}[form]
+    for box in boxes:
+        yield from write(stream, path_of(box.name).as_posix(), messages_in(box))
+    yield from stream.end()
+
+
+def _zip_mbox(stream: ZipStream, path: str, messages: Iterator[Exported]) -> Iterator[bytes]:
+    notes: list[str] = []
+
+    def pieces() -> Iterator[bytes]:
+        for message in messages:
+            yield from entry_pieces(message.raw, message.internal_date)
+            notes.append(message.note().line())
+
+    yield from stream.entry(f"{path}.mbox", pieces(), is_compressed=True)
+    yield from stream.entry(f"{path}.mbox.jsonl", _lines(notes), is_compressed=True)
+
+
+def _zip_eml(stream: ZipStream, path: str, messages: Iterator[Exported]) -> Iterator[bytes]:
+    notes: list[str] = []
+    for message in messages:
+        name = f"{message.uid:010}.eml"
+        yield from stream.entry(f"{path}/{name}", chunks(message.raw), is_compressed=True, date=message.internal_date)
+        notes.append(message.note(name).line())
+    yield from stream.entry(f"{path}/{NOTES}", _lines(notes), is_compressed=True)
+
+
+def _lines(notes: Sequence[str]) -> Iterator[bytes]:
+    yield from (f"{note}\n".encode() for note in notes)
 
 
 FORMS: dict[str, Write] = {"mbox": write_mbox, "maildir": write_maildir, "eml": write_eml}

@@ -84,12 +84,17 @@ class Filing:
         if self.skip_existing and self._is_present(mailbox_id, hashlib.sha256(raw).digest()):
             self.filed.skipped += 1
         elif len(raw) > settings.MESSAGE_SIZE_LIMIT:
-            self.filed.refused.append((what, f"larger than {settings.MESSAGE_SIZE_LIMIT} octets"))
+            self.refuse_large(what)
+            return
         else:
             self._waiting.append(_Item(mailbox_id, what, raw, flags, tuple(keywords), internal_date))
             self._octets += len(raw)
             if len(self._waiting) >= STEP_MESSAGES or self._octets >= STEP_OCTETS:
                 self._write()
+        self._tell()
+
+    def refuse_large(self, what: str) -> None:
+        self.filed.refused.append((what, f"larger than {settings.MESSAGE_SIZE_LIMIT} octets"))
         self._tell()
 
     def finish(self) -> Filed:

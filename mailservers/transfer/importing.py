@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from django.conf import settings
+
 from mailservers.formats.headers import first_field
 from mailservers.formats.mbox import MboxEntry, candidates, date_of, read_entries, with_crlf
 from mailservers.formats.mime import header_end
@@ -29,6 +31,8 @@ _STATUS_FLAGS = {
     b"D": Flag.DELETED,
     b"T": Flag.DRAFT,
 }
+LINE_PIECE = 1024 * 1024  # octets of a line that are read at once
+QUOTED_AT_MOST = 2  # times the length of the message: ">" before each line that begins with From, CRLF for LF
 _NOT_IN_NAMES = re.compile(r"[*%\x00-\x1f\x7f]")  # of our folders; other programs allow them
 _LETTERS = {letter: flag for flag, letter in MAILDIR_FLAGS.items()}
 
@@ -45,6 +49,13 @@ class Found:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A message that is over the limit: it is not read."""
+
+    what: str
+
+
 class NothingFound(Exception):
     """No mail in there."""
 
@@ -57,6 +68,8 @@ def import_mail(source: Path, filing: Filing, folder: str = "") -> Filed:
         is_empty = False
         if isinstance(found, str):
             filing.mailbox(found)
+        elif isinstance(found, TooLarge):
+            filing.refuse_large(found.what)
         else:
             filing.add(found.folder, found.raw, found.flags, found.keywords, found.internal_date, found.what)
     if is_empty:
@@ -64,7 +77,7 @@ def import_mail(source: Path, filing: Filing, folder: str = "") -> Filed:
     return filing.finish()
 
 
-def find_mail(source: Path, folder: str = "") -> Iterator[Found | str]:
+def find_mail(source: Path, folder: str = "") -> Iterator[Found | TooLarge | str]:
     """The names of the folders, each before the messages in it; empty ones, too."""
     if source.is_file() and source.suffix == ".eml":
         yield from _eml_files(source.parent, folder or "INBOX", [source])
@@ -92,14 +105,18 @@ def _below(folder: str, name: str) -> str:
 # ---------------------------------------------------------------- mbox
 
 
-def _mbox(path: Path, folder: str) -> Iterator[Found | str]:
+def _mbox(path: Path, folder: str) -> Iterator[Found | TooLarge | str]:
     yield folder
     notes = iter(read_notes(path.with_name(f"{path.name}.jsonl")))
     with open(path, "rb") as file:
-        for number, entry in enumerate(read_entries(file), 1):
+        lines = iter(lambda: file.readline(LINE_PIECE), b"")
+        for number, entry in enumerate(read_entries(lines, QUOTED_AT_MOST * settings.MESSAGE_SIZE_LIMIT), 1):
             note = next(notes, None)
-            raw = _exact(entry, note)
             what = f"{path} message {number}"
+            if entry.is_cut:
+                yield TooLarge(what)
+                continue
+            raw = _exact(entry, note)
             if raw is not None and note is not None:
                 yield Found(folder, raw, note.flags, note.keywords, note.internal_date, what)
             else:
@@ -123,7 +140,7 @@ def _status_flags(raw: bytes) -> int:
 # ---------------------------------------------------------------- one file a message
 
 
-def _maildir(directory: Path, folder: str) -> Iterator[Found | str]:
+def _maildir(directory: Path, folder: str) -> Iterator[Found | TooLarge | str]:
     yield folder
     notes = {note.file: note for note in read_notes(directory / NOTES)}
     files = [path for part in ("cur", "new") for path in (directory / part).glob("*") if path.is_file()]
@@ -144,7 +161,7 @@ def _padded(rest: str) -> str:
     return f"U{int(uid):020}" if uid.isascii() and uid.isdigit() else rest
 
 
-def _eml_files(directory: Path, folder: str, paths: list[Path]) -> Iterator[Found | str]:
+def _eml_files(directory: Path, folder: str, paths: list[Path]) -> Iterator[Found | TooLarge | str]:
     if paths or (directory / NOTES).is_file():
         yield folder
     notes = {note.file: note for note in read_notes(directory / NOTES)} if paths else {}
@@ -152,8 +169,10 @@ def _eml_files(directory: Path, folder: str, paths: list[Path]) -> Iterator[Foun
         yield _one(path, folder, notes.get(path.name), None)
 
 
-def _one(path: Path, folder: str, note: Note | None, flags: int | None) -> Found:
+def _one(path: Path, folder: str, note: Note | None, flags: int | None) -> Found | TooLarge:
     """`flags`: what the file's name says, None where it says nothing."""
+    if path.stat().st_size > settings.MESSAGE_SIZE_LIMIT:
+        return TooLarge(str(path))
     raw = path.read_bytes()
     if note is not None and hashlib.sha256(raw).hexdigest() == note.sha256:
         # Flags of the name are newer: another program may have changed them since.

@@ -31,6 +31,7 @@ PAGES = (
     "/mail/settings/",
     "/mail/settings/storage/",
     "/mail/settings/connecting/",
+    "/mail/settings/transfer/",
     "/console/",
     "/console/users/",
     "/console/domains/",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Sequence
 
 from django.http.response import HttpResponseBase
@@ -11,28 +10,11 @@ from django.views.decorators.http import require_safe
 from mailservers.formats.mime import load_parts
 from mailservers.formats.octets import Octets, chunks
 from mailservers.formats.transfer_stream import decoded
+from mailservers.formats.zip_stream import ZipStream
 from webmail.access import MailRequest, mail_view
 from webmail.reading import parts
 from webmail.reading.layout import Place, lay_out
 from webmail.reading.opening import open_or_404, raw_or_404
-
-
-class _Outlet:
-    """A file that cannot be sought in; `take` gives what has been written since."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        pass
-
-    def take(self) -> bytes:
-        taken, self._pieces = b"".join(self._pieces), []
-        return taken
 
 
 @mail_view
@@ -45,16 +27,12 @@ def bundle(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponseBase:
 
 
 def zipped(raw: Octets, places: Sequence[Place]) -> Iterator[bytes]:
-    """The pieces of a zip file; what is attached is mostly compressed already, so it is stored as it is."""
-    outlet = _Outlet()
-    with zipfile.ZipFile(outlet, "w") as archive:  # type: ignore[call-overload]
-        for place, name in zip(places, names(places), strict=True):
-            part = place.part
-            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as entry:
-                for piece in decoded(chunks(raw, part.body_start, part.end), part.encoding):
-                    entry.write(piece)
-                    yield outlet.take()
-    yield outlet.take()
+    """The pieces of a zip file."""
+    stream = ZipStream()
+    for place, name in zip(places, names(places), strict=True):
+        part = place.part
+        yield from stream.entry(name, decoded(chunks(raw, part.body_start, part.end), part.encoding))
+    yield from stream.end()
 
 
 def names(places: Sequence[Place]) -> list[str]:

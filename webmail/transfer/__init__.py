@@ -1,0 +1,1 @@
+"""One's mail into files and back, in the browser."""
