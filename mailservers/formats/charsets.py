@@ -69,9 +69,18 @@ def decode_charset(data: bytes, charset: str | None) -> str:
     return _decode(data, charset).replace("\0", "\ufffd")
 
 
+def keeps_ascii(charset: str | None) -> bool:
+    """Whether octets that are all ASCII stand for themselves in it."""
+    return _keeps_ascii(_codec(charset) if charset else None)
+
+
+def _keeps_ascii(codec: str | None) -> bool:
+    return codec is None or not _NOT_ASCII_COMPATIBLE.match(codec)
+
+
 def _decode(data: bytes, charset: str | None) -> str:
     codec = _codec(charset) if charset else None
-    if data.isascii() and (codec is None or not _NOT_ASCII_COMPATIBLE.match(codec)):
+    if data.isascii() and _keeps_ascii(codec):
         return data.decode("ascii")
     if codec is None or codec in ("ascii", "utf-8"):
         return _decode_utf8(data)

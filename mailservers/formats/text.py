@@ -18,23 +18,27 @@ MAX_TEXT_OCTETS = 4 * 1024 * 1024  # of one part, decoded
 MAX_EMBEDDED_OCTETS = 8 * 1024 * 1024  # of an embedded message that is encoded
 _META_OCTETS = 2048  # where an HTML document names its charset
 _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
-_HTML_SUBTYPES = frozenset({b"html", b"xhtml", b"enriched", b"richtext"})
+HTML_SUBTYPES = frozenset({b"html", b"xhtml", b"enriched", b"richtext"})
 
 
 def part_text(raw: Octets, part: Part, limit: int = MAX_TEXT_OCTETS) -> str:
     """The text of one text/* part, HTML reduced to what can be read; from at most `limit` octets of it."""
     text = part_source(raw, part, limit)
-    return html_to_text(text) if part.subtype in _HTML_SUBTYPES else text
+    return html_to_text(text) if part.subtype in HTML_SUBTYPES else text
 
 
 def part_source(raw: Octets, part: Part, limit: int = MAX_TEXT_OCTETS) -> str:
     """The content of one text/* part as it is, HTML with its tags; from at most `limit` octets of it."""
     data = decode_body(raw, part, limit)
-    charset = part.charset
-    if charset is None and part.subtype in _HTML_SUBTYPES:
+    return decode_charset(data, declared_charset(data, part))
+
+
+def declared_charset(data: bytes, part: Part) -> str | None:
+    """What the part says of its decoded content, or the content of itself."""
+    if part.charset is None and part.subtype in HTML_SUBTYPES:
         meta = _META_CHARSET.search(data, 0, _META_OCTETS)
-        charset = meta[1].decode("ascii") if meta else None
-    return decode_charset(data, charset)
+        return meta[1].decode("ascii") if meta else None
+    return part.charset
 
 
 def message_texts(raw: Octets, root: Part) -> Iterator[str]:

@@ -66,7 +66,7 @@ def judge_rows(rows: Sequence[Row], judge: Judge) -> list[Row]:
     for start in range(0, len(open_), TEXT_ROWS):
         group = open_[start : start + TEXT_ROWS]
         if judge.reads_header:
-            headers = headers_of([candidate.row.message_id for candidate in group], judge.fields)
+            headers = headers_of([candidate.row.message_id for candidate in group], judge.fields, judge.header_tokens)
             for candidate in group:
                 candidate.header = headers.get(candidate.row.message_id, b"")
             group = _settle(group, judge, verdicts)
@@ -81,7 +81,7 @@ def _judge_bodies(candidates: list[Candidate], judge: Judge, verdicts: dict[int,
         by_content.setdefault(candidate.row.message_id, []).append(candidate)
     if not by_content:
         return
-    for message_id, body in bodies_of(list(by_content)):
+    for message_id, body in bodies_of(list(by_content), judge.body_tokens):
         for candidate in by_content[message_id]:
             candidate.body = body
         _settle(by_content[message_id], judge, verdicts)

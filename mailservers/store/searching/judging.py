@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mailservers.formats import search_keys as keys
 from mailservers.formats.dates import parse_date
+from mailservers.formats.search_absence import tokens_of
 from mailservers.formats.search_keys import Key
 from mailservers.formats.searchable import file_names, needle
 from mailservers.store.searching.narrowing import FLAG_BITS, Scope
@@ -56,7 +57,9 @@ Rule = Callable[[Candidate], bool | None]  # None: it cannot be said from what h
 class Judge:
     """One search's key, made into one function, and what it has to read to know.
 
-    `fields`: the header fields it looks at, as `searchable_header` takes them (None: all of them)."""
+    `fields`: the header fields it looks at, as `searchable_header` takes them (None: all of them). `body_tokens`: a
+    body that holds none of them is as good as an empty one (None: that cannot be said); `header_tokens`: so for
+    the header."""
 
     def __init__(self, key: Key, scope: Scope) -> None:
         self._scope = scope
@@ -68,6 +71,10 @@ class Judge:
             fields.add(b"date")
         self.reads_header = looks_everywhere or bool(fields)
         self.fields = None if looks_everywhere else frozenset(fields)
+        self.body_tokens = tokens_of(
+            needle(node.text) for node in nodes if isinstance(node, keys.Body | keys.Text | keys.FileName)
+        )
+        self.header_tokens = self.body_tokens if looks_everywhere and not fields else None
         self._reads_dates = any(isinstance(node, keys.DateIs | keys.Within) for node in nodes)
         self._reads_contents = any(
             isinstance(node, keys.Larger | keys.Smaller | keys.Email | keys.HasAttachment) for node in nodes

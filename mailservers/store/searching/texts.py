@@ -11,6 +11,7 @@ from django.db.models import Exists, Max, OuterRef
 
 from mailservers.formats.mime import Part, load_parts
 from mailservers.formats.octets import Octets
+from mailservers.formats.search_absence import header_may_hold, may_hold
 from mailservers.formats.searchable import Searchable, searchable, searchable_body, searchable_header
 from mailservers.models import Message, MessageText, SearchIndex
 from mailservers.store.content import compress, decompress, read_headers, read_messages
@@ -41,24 +42,31 @@ class NewText:
 # ---------------------------------------------------------------- reading
 
 
-def headers_of(message_ids: Sequence[int], fields: frozenset[bytes] | None) -> dict[int, bytes]:
-    """Searchable headers by content, with these fields at least (None: all); those gone are missing."""
+def headers_of(
+    message_ids: Sequence[int], fields: frozenset[bytes] | None, tokens: Sequence[bytes] | None = None
+) -> dict[int, bytes]:
+    """Searchable headers by content, with these fields at least (None: all); those gone are missing. A header that
+    holds none of the tokens may come as an empty one."""
     kept = fetch(f"SELECT id, header FROM mailservers_messagetext WHERE id IN ({marks(len(message_ids))})", message_ids)
     found = {pk: decompress(header) for pk, header in kept}
     missing = [pk for pk in message_ids if pk not in found]
     if missing:
-        found.update((pk, searchable_header(header, fields)) for pk, header in read_headers(missing).items())
+        for pk, header in read_headers(missing).items():
+            is_out = tokens is not None and not header_may_hold(header, tokens)
+            found[pk] = b"" if is_out else searchable_header(header, fields)
     return found
 
 
-def bodies_of(message_ids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """(content, searchable body), one at a time; those gone are missing."""
+def bodies_of(message_ids: Sequence[int], tokens: Sequence[bytes] | None) -> Iterator[tuple[int, bytes]]:
+    """(content, searchable body), one at a time; those gone are missing. A body that holds none of the tokens may come
+    as an empty one."""
     seen = set()
     for pk, body in MessageText.objects.filter(pk__in=message_ids).values_list("pk", "body").iterator(chunk_size=100):
         seen.add(pk)
         yield pk, decompress(body)
     for pk, raw, root in _scanned([pk for pk in message_ids if pk not in seen]):
-        yield pk, searchable_body(raw, root)
+        is_out = tokens is not None and isinstance(raw, bytes) and not may_hold(raw, root, tokens)
+        yield pk, b"" if is_out else searchable_body(raw, root)
 
 
 def make_texts(message_ids: Sequence[int]) -> Iterator[tuple[int, Searchable]]:
