@@ -52,7 +52,30 @@ else:
     DATABASE_ROUTERS = ["config.routers.WebStateRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-MESSAGE_FILES_DIR = DATA_DIR / "messages"
+MESSAGE_FILES_DIR = DATA_DIR / "messages"  # large bodies, and what is on its way in
+S3_BUCKET = env.str("POSTROOM_S3_BUCKET", default="")  # large bodies are kept there instead: several hosts, one store
+S3_ENDPOINT = env.str("POSTROOM_S3_ENDPOINT", default="")  # URL of another S3 than Amazon's
+S3_REGION = env.str("POSTROOM_S3_REGION", default="us-east-1")
+S3_PREFIX = env.str("POSTROOM_S3_PREFIX", default="bodies")  # of the objects' keys
+S3_ACCESS_KEY = env.str("POSTROOM_S3_ACCESS_KEY", default="")  # "" as the AWS libraries find it
+S3_SECRET_KEY = env.str("POSTROOM_S3_SECRET_KEY", default="")
+STORAGES: dict[str, dict[str, object]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "messages": {"BACKEND": "mailservers.store.bodies.LocalBodies"},
+}
+if S3_BUCKET:
+    STORAGES["messages"] = {
+        "BACKEND": "mailservers.store.s3_bodies.S3Bodies",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": S3_ENDPOINT or None,
+            "region_name": S3_REGION,
+            "location": S3_PREFIX,
+            "access_key": S3_ACCESS_KEY or None,
+            "secret_key": S3_SECRET_KEY or None,
+        },
+    }
 
 # ---------------------------------------------------------------- who and where we are
 

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from mailservers.store.errors import StoreError
+
 log = logging.getLogger(__name__)
 
 Chore = Callable[[], Awaitable[None]]
@@ -17,6 +19,8 @@ async def again_and_again(chore: Chore, every_s: float, first_after_s: float | N
     while True:
         try:
             await chore()
+        except StoreError as error:
+            log.warning("%s has to wait: %s", chore.__name__, error)
         except Exception:
             log.warning("%s failed", chore.__name__, exc_info=True)
         await asyncio.sleep(every_s)

@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from accounts.services.removal import due_removals, finish_removal
 from mailservers.chores import again_and_again
-from mailservers.store.content import are_files_held
+from mailservers.store.bodies import are_bodies_held
 from mailservers.store.engine import store
 from mailservers.store.events import EVENTS_AT_ONCE, forget_events
 from mailservers.store.forgetting import forget_expunges, mailboxes_with_many_expunges
 from mailservers.store.greylist import prune_greylist
 from mailservers.store.retention import LOOK_EVERY_S, STEP, advance_clock, sweep_deleted
 from mailservers.store.sent_traces import FORGOTTEN_AT_ONCE, forget_sent_traces
-from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
+from mailservers.store.soundness import remove_left_over_bodies
 from mailservers.store.threads import forget_empty_threads, owners_with_empty_threads
 from mailservers.store.tracing.feeding import FORGOTTEN_AT_ONCE as SUMMARIES_AT_ONCE
 from mailservers.store.tracing.feeding import forget_addresses, forget_summaries
@@ -36,7 +36,7 @@ class Sweeping:
     def start(self) -> None:
         deleted = DeletedMail()
         for chore, every_s, at_once in (
-            (sweep_left_over_files, 3600.0, True),
+            (sweep_left_over_bodies, 3600.0, True),
             (forget_threads, 24 * 3600.0, False),
             (forget_old_expunges, 24 * 3600.0, False),
             (deleted.sweep, float(LOOK_EVERY_S), True),
@@ -52,11 +52,9 @@ class Sweeping:
             task.cancel()
 
 
-async def sweep_left_over_files() -> None:
-    if are_files_held():
-        return
-    for path in await sync_to_async(left_over_files, thread_sensitive=False)(LEFT_OVER_AFTER_S):
-        path.unlink(missing_ok=True)
+async def sweep_left_over_bodies() -> None:
+    if not are_bodies_held():
+        await sync_to_async(remove_left_over_bodies, thread_sensitive=False)()
 
 
 async def forget_threads() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 FORMAT = 1
 DATABASE = "database.sqlite3"
@@ -18,7 +18,7 @@ BLOB_LIST = "blobs.jsonl"
 BLOBS = "blobs"
 MANIFEST = "manifest.json"
 SECRET = "secret.key"
-_BLOCK = 1024 * 1024
+BLOCK = 1024 * 1024
 
 Progress = Callable[[int, int], None]  # done, of how many
 
@@ -99,11 +99,17 @@ def digest_of(path: Path) -> str:
 
 def copy_file(source: Path, target: Path, mode: int = 0o600) -> Blob:
     """Copy, fsync and digest in one pass. The target must not be there yet."""
+    with open(source, "rb") as reader:
+        return copy_octets(reader, target, mode)
+
+
+def copy_octets(reader: BinaryIO, target: Path, mode: int = 0o600) -> Blob:
+    """The same from what is open."""
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest, octets = hashlib.sha256(), 0
     private = partial(os.open, mode=mode)
-    with open(source, "rb") as reader, open(target, "xb", opener=private) as writer:
-        while block := reader.read(_BLOCK):
+    with open(target, "xb", opener=private) as writer:
+        while block := reader.read(BLOCK):
             digest.update(block)
             writer.write(block)
             octets += len(block)

@@ -1,6 +1,6 @@
 """Making a backup of a running installation, and proving one.
 
-First the database's snapshot, then the files that it names; meanwhile no process removes a file (`hold_files`), so
+First the database's snapshot, then the files that it names; meanwhile no process removes a file (`hold_bodies`), so
 each is still there. A file that is not is damage, and is told. Nothing waits for a backup: readers of a snapshot hold
 no lock that writers want.
 """
@@ -34,6 +34,7 @@ from mailservers.backup.archive import (
     Progress,
     blob_path,
     copy_file,
+    copy_octets,
     digest_of,
     named_blobs,
     no_progress,
@@ -45,7 +46,7 @@ from mailservers.backup.archive import (
     write_blob_list,
     write_durably,
 )
-from mailservers.store.content import file_path, hold_files
+from mailservers.store.bodies import bodies, hold_bodies
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ def create(target: Path, earlier: Path | None = None, progress: Progress = no_pr
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
     created = Created()
-    with hold_files():
+    with hold_bodies():
         snapshot(draft / DATABASE)
         blobs = _copy_blobs(draft, earlier, known, created, progress)
     _finish(draft, blobs, created)
@@ -94,7 +95,8 @@ def _copy_blobs(
             blobs[name] = blob
         else:
             try:
-                blobs[name] = copy_file(file_path(name), target)
+                with bodies().read(name) as body:
+                    blobs[name] = copy_octets(body, target)
             except FileNotFoundError:
                 created.missing.append(name)
         progress(done, len(named))

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -27,9 +28,11 @@ from accounts.services import COMMAND_LINE, create_domain, create_user
 from mailservers.backup import rows
 from mailservers.backup.archive import (
     BLOB_LIST,
+    BLOCK,
     DATABASE,
     SECRET,
     BackupError,
+    Blob,
     Progress,
     blob_path,
     copy_file,
@@ -40,6 +43,7 @@ from mailservers.backup.archive import (
     sync_directories,
 )
 from mailservers.backup.reading import BackedUpPlace, BackupReader
+from mailservers.store.bodies import bodies
 from mailservers.store.engine import store
 from mailservers.transfer.filing import Filed, Filing
 
@@ -53,20 +57,17 @@ _HOLD = "UPDATE mailservers_queuedrecipient SET state = 'held' WHERE state IN ('
 
 
 def restore_all(source: Path, data_dir: Path, *, hold_queue: bool = True, progress: Progress = no_progress) -> int:
-    """Build an installation in `data_dir`, which must be empty; how many files of bodies came with it. With
-    PostgreSQL the rows go into the configured database, which must have no users."""
+    """Build an installation in `data_dir`, which must be empty; how many bodies came with it. With PostgreSQL the rows
+    go into the configured database, which must have no users, and with S3 the bodies into the configured bucket."""
     manifest = read_manifest(source)
     for name in (DATABASE, BLOB_LIST):
         if digest_of(source / name) != manifest["sha256"][name]:
             raise BackupError(f"{name} is damaged: its digest is another (`backup verify` shows the rest)")
     _must_be_empty(data_dir)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    messages = data_dir / "messages"
     blobs = read_blob_list(source)
     for done, blob in enumerate(blobs.values(), 1):
-        copied = copy_file(blob_path(source, blob.name), messages / blob.name[:2] / blob.name)
-        if copied != blob:
-            raise BackupError(f"the file {blob.name} is damaged: its digest is another")
+        _put_body(blob, blob_path(source, blob.name), data_dir / "messages")
         progress(done, len(blobs))
     if (source / SECRET).is_file():
         (data_dir / SECRET).unlink(missing_ok=True)
@@ -79,6 +80,18 @@ def restore_all(source: Path, data_dir: Path, *, hold_queue: bool = True, progre
         _put_rows(source, hold_queue)
     sync_directories(data_dir)
     return len(blobs)
+
+
+def _put_body(blob: Blob, source: Path, directory: Path) -> None:
+    damaged = BackupError(f"the file {blob.name} is damaged: its digest is another")
+    if not settings.S3_BUCKET:
+        if copy_file(source, directory / blob.name[:2] / blob.name) != blob:
+            raise damaged
+    elif digest_of(source) != blob.sha256:
+        raise damaged
+    else:
+        with open(source, "rb") as file:
+            bodies().write(blob.name, iter(partial(file.read, BLOCK), b""))
 
 
 def _must_be_empty(data_dir: Path) -> None:

@@ -2,22 +2,18 @@
 
 `prepare` does all that costs CPU (scanning, hashing, compression) and is called outside the store thread: at once
 for small messages, in a thread for large ones (`prepare_async`). Bodies over STORE_INLINE_LIMIT compressed octets
-are written to a file and fsynced, with their directory, before the transaction that names them.
+are written durably to the storage "messages" (see `bodies`) before the transaction that names them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import logging
-import os
-import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import zstandard
@@ -27,8 +23,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from mailservers.formats.octets import Octets, Windowed
 from mailservers.formats.summary import Summary, summarise
 from mailservers.models import MessageData
+from mailservers.store.bodies import read_body, write_body
 from mailservers.store.errors import ContentDamaged
-from mailservers.store.failures import as_store_error
 from mailservers.store.room import require_room
 
 log = logging.getLogger(__name__)
@@ -37,7 +33,6 @@ COMPRESSION_LEVEL = 3
 LARGE_COMPRESSION_LEVEL = 1  # of what is large: mostly base64, where a higher one finds no more
 READ_AT_ONCE = 500  # rows; the caller bounds their octets
 IN_THREAD_OVER = 64 * 1024  # octets: smaller messages cost less than the hop to a thread
-HOLD = ".hold"  # in the directory of the files; who makes a backup has it locked
 _local = threading.local()
 
 
@@ -62,7 +57,7 @@ def prepare(raw: Octets) -> NewMessage:
     body = compressor.compress(memoryview(raw)[summary.header_size :])
     if len(body) <= settings.STORE_INLINE_LIMIT:
         return NewMessage(summary, header, body)
-    return NewMessage(summary, header, b"", _write_file(summary.sha256, [body]))
+    return NewMessage(summary, header, b"", write_body(summary.sha256, [body]))
 
 
 def _prepare_large(raw: Windowed) -> NewMessage:
@@ -72,7 +67,7 @@ def _prepare_large(raw: Windowed) -> NewMessage:
         digest.update(chunk)
     summary = summarise(raw, digest.digest())
     header = _compressor().compress(raw[: summary.header_size])
-    return NewMessage(summary, header, b"", _write_file(summary.sha256, _compressed(raw, summary.header_size)))
+    return NewMessage(summary, header, b"", write_body(summary.sha256, _compressed(raw, summary.header_size)))
 
 
 def _compressed(raw: Windowed, start: int) -> Iterator[bytes]:
@@ -108,77 +103,6 @@ def compress(data: bytes) -> bytes:
 
 def decompress(data: bytes | memoryview) -> bytes:
     return _decompress(bytes(data))
-
-
-# ---------------------------------------------------------------- files
-
-
-def file_path(name: str) -> Path:
-    """Files are spread over 256 directories by the first two characters of their name."""
-    return Path(settings.MESSAGE_FILES_DIR) / name[:2] / name
-
-
-def _write_file(sha256: bytes, chunks: Iterable[bytes]) -> str:
-    """A name is never used twice, so that removing one message's file cannot take another's."""
-    name = f"{sha256.hex()}-{secrets.token_hex(4)}"
-    path = file_path(name)
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _fsync_directory(path.parent.parent)
-    draft = path.with_name(f".{name}")
-    try:
-        with open(draft, "xb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(draft, path)
-        _fsync_directory(path.parent)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        raise as_store_error(error) from error
-    return name
-
-
-def _fsync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-@contextlib.contextmanager
-def hold_files() -> Iterator[None]:
-    """Inside, no process removes a file: what a snapshot taken inside names stays there. The kernel ends it with the
-    process. What was not removed is left over, and swept later."""
-    directory = Path(settings.MESSAGE_FILES_DIR)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(directory / HOLD, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-def are_files_held() -> bool:
-    try:
-        with open(Path(settings.MESSAGE_FILES_DIR) / HOLD, "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def remove_file(name: str) -> None:
-    """Remove a body no transaction names (any more)."""
-    if are_files_held():
-        return
-    try:
-        file_path(name).unlink(missing_ok=True)
-    except OSError:
-        log.warning("the file %s of a removed message is left over", name, exc_info=True)
 
 
 # ---------------------------------------------------------------- reading
@@ -218,7 +142,7 @@ def read_messages(message_ids: list[int]) -> Iterator[tuple[int, bytes]]:
 def read_halves(message_ids: list[int]) -> Iterator[tuple[int, bytes, bytes]]:
     """(message id, header with its empty line, body), apart as they are stored; those gone are missing."""
     for pk, header, body, name in _rows("message_id, header, body, file", message_ids):
-        yield pk, _decompress(header), _decompress(file_path(name).read_bytes() if name else body)
+        yield pk, _decompress(header), _decompress(read_body(name) if name else body)
 
 
 def _rows(columns: str, message_ids: list[int]) -> Iterator[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ import zstandard
 from django.db import connection
 
 from mailservers.models import MailboxMessage, Message, MessageData, QueuedMessage
-from mailservers.store.content import file_path
+from mailservers.store.bodies import read_body
 
 STEP = 100  # messages
 SHOWN_PLACES = 3
@@ -67,7 +67,7 @@ def _fault(sha256: bytes, size: int, data: list | None) -> str:
         return "its octets are missing"
     header, body, name = data
     try:
-        packed = file_path(name).read_bytes() if name else bytes(body)
+        packed = read_body(name) if name else bytes(body)
     except FileNotFoundError:
         return f"its file {name} is missing"
     except OSError as error:

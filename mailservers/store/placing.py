@@ -24,7 +24,8 @@ from mailservers.models import (
     QueuedRecipient,
     RecipientState,
 )
-from mailservers.store.content import NewMessage, remove_file
+from mailservers.store.bodies import remove_body
+from mailservers.store.content import NewMessage
 from mailservers.store.engine import bulk, store
 from mailservers.store.errors import NoSuchMailbox, OverQuota, TooManyKeywords
 from mailservers.store.inserting import execute_rows, insert
@@ -450,7 +451,7 @@ def _message_row(tx: Transaction, message: NewMessage) -> tuple[Any, ...]:
 def _drop_file(tx: Transaction, message: NewMessage) -> None:
     if message.file:
         name = message.file
-        tx.after_commit.append(lambda: remove_file(name))
+        tx.after_commit.append(lambda: remove_body(name))
 
 
 _QUEUED_COLUMNS = (

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from mailservers.models import Expunged, Flag, MailboxMessage
-from mailservers.store.content import remove_file
+from mailservers.store.bodies import remove_body
 from mailservers.store.placing import MailboxState, lock_mailbox, save_mailboxes
 from mailservers.store.statements import fetch, marks, write
 from mailservers.store.transaction import Transaction
@@ -120,7 +120,7 @@ def forget_messages(tx: Transaction, message_ids: Sequence[int]) -> None:
         rows = fetch(_UNHELD.format(marks(len(some))), some)
         for _, name in rows:
             if name:
-                tx.after_commit.append(partial(remove_file, name))
+                tx.after_commit.append(partial(remove_body, name))
         ids = [pk for pk, _ in rows]
         for statement in _FORGET if ids else ():
             write(statement.format(marks(len(ids))), ids)

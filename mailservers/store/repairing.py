@@ -24,12 +24,13 @@ from mailservers.models import (
     QueuedMessage,
     Usage,
 )
-from mailservers.store.content import NewMessage, are_files_held, prepare, remove_file
+from mailservers.store.bodies import are_bodies_held, remove_body
+from mailservers.store.content import NewMessage, prepare
 from mailservers.store.engine import store
 from mailservers.store.placing import lock_mailboxes
 from mailservers.store.quota import count_domain, lock_accounts
 from mailservers.store.removing import forget_messages
-from mailservers.store.soundness import LEFT_OVER_AFTER_S, left_over_files
+from mailservers.store.soundness import remove_left_over_bodies
 from mailservers.store.transaction import Transaction
 
 Fetch = Callable[[bytes], bytes | None]  # a message's octets by SHA-256
@@ -48,10 +49,8 @@ def mend() -> list[str]:
         count = store.call_sync(operation)
         if count:
             done.append(f"{count} × {what}")
-    files = [] if are_files_held() else left_over_files(LEFT_OVER_AFTER_S)
-    for path in files:
-        path.unlink(missing_ok=True)
-    return done + ([f"{len(files)} × left-over file was removed"] if files else [])
+    count = 0 if are_bodies_held() else remove_left_over_bodies()
+    return done + ([f"{count} × left-over file was removed"] if count else [])
 
 
 def refill(message_id: int, sha256: bytes, fetch: Fetch) -> bool:
@@ -65,11 +64,11 @@ def refill(message_id: int, sha256: bytes, fetch: Fetch) -> bool:
 
 def _replace(tx: Transaction, message_id: int, message: NewMessage) -> bool:
     if not Message.objects.filter(pk=message_id).exists():
-        remove_file(message.file)
+        remove_body(message.file)
         return False
     old = MessageData.objects.filter(pk=message_id).values_list("file", flat=True).first()
     if old:
-        tx.after_commit.append(partial(remove_file, old))
+        tx.after_commit.append(partial(remove_body, old))
     MessageData.objects.update_or_create(
         pk=message_id, defaults={"header": message.header, "body": message.body, "file": message.file}
     )

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, Sum
 
@@ -25,7 +23,7 @@ from mailservers.models import (
     QueuedMessage,
     Usage,
 )
-from mailservers.store.content import file_path
+from mailservers.store.bodies import bodies
 from mailservers.store.searching.texts import find_text_faults
 from mailservers.store.threads import find_thread_faults
 
@@ -129,16 +127,24 @@ def _outbox() -> Iterator[str]:
 
 def _files() -> Iterator[str]:
     named = set(MessageData.objects.exclude(file="").values_list("file", flat=True))
-    for name in named:
-        if not file_path(name).is_file():
-            yield f"file {name}: a message names it, but it is missing"
+    there = {name for name, _ in bodies().all_bodies()} if named else set()
+    for name in sorted(named - there):
+        yield f"file {name}: a message names it, but it is missing"
     for pk in MessageData.objects.filter(~Q(file=""), ~Q(body=b"")).values_list("pk", flat=True)[:100]:
         yield f"message {pk}: its body is in the database and in a file"
 
 
-def left_over_files(older_than_s: float = 0.0) -> list[Path]:
-    """Files that no message names: harmless, left by a crash or a refusal between file and commit."""
+def left_over_bodies(older_than_s: float = 0.0) -> list[str]:
+    """Bodies that no message names: harmless, left by a crash or a refusal between body and commit."""
     before = time.time() - older_than_s
-    old = [p for p in Path(settings.MESSAGE_FILES_DIR).glob("??/*") if p.stat().st_mtime <= before]
+    old = [name for name, written_at in bodies().all_bodies() if written_at <= before]
     named = set(MessageData.objects.exclude(file="").values_list("file", flat=True))
-    return [path for path in old if path.name not in named]
+    return [name for name in old if name not in named]
+
+
+def remove_left_over_bodies() -> int:
+    """How many."""
+    names = left_over_bodies(LEFT_OVER_AFTER_S)
+    for name in names:
+        bodies().delete(name)
+    return len(names)

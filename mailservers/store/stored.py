@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from mailservers.formats.octets import WINDOW, Octets, Windowed
-from mailservers.store.content import decompress, file_path, read_message
+from mailservers.store.bodies import bodies
+from mailservers.store.content import decompress, read_message
 
 _COLUMNS = "m.size, d.header, d.body, d.file"
 
@@ -71,5 +72,5 @@ def open_stored(message_id: int) -> StoredMessage | None:
     if row is None:
         return None
     size, header, body, name = row
-    packed: BinaryIO = open(file_path(name), "rb") if name else io.BytesIO(body)  # noqa: SIM115  # goes with its reader
+    packed: BinaryIO = bodies().read(name) if name else io.BytesIO(body)  # goes with its reader
     return StoredMessage(message_id, size, decompress(header), packed)

@@ -32,7 +32,8 @@ from accounts.services import (
 )
 from mailservers.delivery.routing import NotOurDomain, UnknownRecipient, resolve_address
 from mailservers.models import Mailbox, Message, MessageData
-from mailservers.store.content import file_path, prepare
+from mailservers.store.bodies import file_path
+from mailservers.store.content import prepare
 from mailservers.store.engine import store
 from mailservers.store.placing import Delivery, Placement, deliver
 from tests.accounts.conftest import ACTOR, last_audit

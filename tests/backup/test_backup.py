@@ -24,7 +24,8 @@ from mailservers.backup.creating import create, verify
 from mailservers.backup.restoring import restore_all, restore_message, restore_user
 from mailservers.backup.rows import tables
 from mailservers.models import Mailbox, MailboxMessage, MessageData, QueuedRecipient, UidValidity
-from mailservers.store.content import file_path, prepare, read_message
+from mailservers.store.bodies import file_path
+from mailservers.store.content import prepare, read_message
 from mailservers.store.engine import store
 from mailservers.store.flags import FlagChange, store_flags
 from mailservers.store.mailboxes import create_mailbox

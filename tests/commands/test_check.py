@@ -16,7 +16,8 @@ from django.core.management import CommandError, call_command
 from accounts.models import User
 from mailservers.backup.creating import create
 from mailservers.models import Expunged, Mailbox, MailboxMessage, Message, MessageData, Usage
-from mailservers.store.content import file_path, prepare, read_message
+from mailservers.store.bodies import file_path
+from mailservers.store.content import prepare, read_message
 from mailservers.store.engine import store
 from mailservers.store.placing import Append, append
 from mailservers.store.removing import expunge

@@ -10,8 +10,9 @@ from django.db import DatabaseError
 
 from accounts.models import User
 from mailservers.models import DeliveryEvent, Mailbox, MailboxMessage, Message, MessageData, Usage
+from mailservers.store.bodies import file_path
 from mailservers.store.changes import hub
-from mailservers.store.content import file_path, prepare, read_header, read_message
+from mailservers.store.content import prepare, read_header, read_message
 from mailservers.store.copying import copy, move
 from mailservers.store.engine import store
 from mailservers.store.errors import (
@@ -26,7 +27,7 @@ from mailservers.store.mailboxes import create_mailbox, delete_mailbox, rename_m
 from mailservers.store.placing import Append, Delivery, Placement, append, deliver
 from mailservers.store.queries import changes_since, fetch_rows, list_mailboxes, mailbox_by_name, uids
 from mailservers.store.removing import expunge
-from mailservers.store.soundness import find_faults, left_over_files
+from mailservers.store.soundness import find_faults, left_over_bodies
 from mailservers.store.transaction import Change, Event, Transaction
 from tests.conftest import mailbox_id
 
@@ -63,7 +64,7 @@ def test_a_large_body_lies_in_a_file_and_goes_with_its_last_place(anna: User, se
     uid = put(anna, raw)[0]
     put(anna, raw)  # the second file is dropped
     name = MessageData.objects.get().file
-    assert file_path(name).is_file() and left_over_files() == []
+    assert file_path(name).is_file() and left_over_bodies() == []
     assert read_message(Message.objects.get().pk) == raw
     inbox = mailbox_id(anna)
     store.call_sync(expunge, anna.pk, inbox, [uid], deleted_only=False)

@@ -9,7 +9,8 @@ import pytest
 from accounts.models import User
 from mailservers.formats.octets import View
 from mailservers.models import Message, MessageData
-from mailservers.store.content import file_path, prepare
+from mailservers.store.bodies import file_path
+from mailservers.store.content import prepare
 from mailservers.store.engine import store
 from mailservers.store.placing import Append, append
 from mailservers.store.spool import spooled

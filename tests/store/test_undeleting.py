@@ -11,7 +11,8 @@ import pytest
 from accounts.models import User
 from accounts.services import remove_user
 from mailservers.models import DeletedMessage, Mailbox, MailboxMessage, Message, MessageData, RetentionClock, Usage
-from mailservers.store.content import file_path, prepare, read_message
+from mailservers.store.bodies import file_path
+from mailservers.store.content import prepare, read_message
 from mailservers.store.copying import move
 from mailservers.store.engine import store
 from mailservers.store.errors import OverQuota

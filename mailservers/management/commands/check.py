@@ -21,7 +21,7 @@ from mailservers.models import MailboxMessage, Message
 from mailservers.store.deep import BadContent, bad_contents, database_faults, fault_of
 from mailservers.store.engine import store
 from mailservers.store.repairing import mend, refill
-from mailservers.store.soundness import find_faults, left_over_files
+from mailservers.store.soundness import find_faults, left_over_bodies
 
 SHOWN = 200  # faults
 
@@ -62,7 +62,7 @@ class Command(DjangoCheck):
         store.call_sync(note_check, len(faults))
         if faults:
             raise CommandError(f"The mail store has {len(faults)} faults{' left' if repair else ''}.")
-        left_over = len(left_over_files())
+        left_over = len(left_over_bodies())
         note = f" ({left_over} left-over files will be swept)" if left_over else ""
         self.stdout.write(
             f"The mail store is sound{', every digest is right' if deep else ''}: {Message.objects.count()} messages"

@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from mailservers.store.engine import read_here, store
+from mailservers.store.errors import StoreError
 from mailservers.store.searching import documents
 from mailservers.store.searching.texts import (
     gone_texts,
@@ -55,6 +56,9 @@ class Indexer:
                 await self._wait_for_work()
                 await index_waiting(may_go_on=True)
                 await asyncio.sleep(QUIET_S)
+            except StoreError as error:
+                log.warning("feeding the search index has to wait: %s", error)
+                await asyncio.sleep(PATIENCE_S)
             except Exception:
                 log.warning("feeding the search index failed", exc_info=True)
                 await asyncio.sleep(PATIENCE_S)
