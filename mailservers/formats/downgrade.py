@@ -80,7 +80,7 @@ SEVEN_BIT = _Host((b"binary", b"8bit"), b"7bit", _encoding_for_7bit)
 def _entity(raw: Octets, part: Part, host: _Host, *, is_root: bool = False) -> Iterator[bytes]:
     header = partial(chunks, raw, part.header_start, part.body_start)
     body = partial(chunks, raw, part.body_start, part.end)
-    if part.children:
+    if part.children and not _is_undivided(part):
         yield from _with_encoding(header(), host.label, is_root) if part.encoding in host.too_wide else header()
         at = part.body_start
         for child in part.children:
@@ -94,6 +94,11 @@ def _entity(raw: Octets, part: Part, host: _Host, *, is_root: bool = False) -> I
     else:
         yield from header()
         yield from body()
+
+
+def _is_undivided(part: Part) -> bool:
+    """A multipart in which no delimiter was found: there is no place for a header of what is in it."""
+    return part.is_multipart and part.children[0].header_start == part.children[0].body_start == part.body_start
 
 
 def _with_encoding(header: Iterator[bytes], encoding: bytes, is_root: bool) -> Iterator[bytes]:

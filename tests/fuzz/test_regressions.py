@@ -27,6 +27,11 @@ BROKEN = {
         "message_forms",
         b"Content-Transfer-Encoding: \n( !\xe4\n\n\n!s",
     ),
+    "a multipart that nothing divides": (
+        "message_forms",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+        b"\r\nt\r\n--b--\r8\r\n\r\nt\r\n--b--\r" + b"\xff" * 80 + b"\n",
+    ),
     "a quote without an end, in a surrogate": ("message_forms", b'Subject: "\xc2\x80\r\nDate: x\r\n\r\n'),
 }
 
