@@ -253,6 +253,7 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_htmx",
+    "django_prose_editor",
     "lucide",
     "django.contrib.auth",
     "django.contrib.contenttypes",

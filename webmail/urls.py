@@ -57,6 +57,7 @@ urlpatterns = [
     path("mail/compose/draft/<int:mailbox_id>/<int:uid>/", compose.draft, name="compose-draft"),
     path("mail/compose/save/", compose.save, name="compose-save"),
     path("mail/compose/send/", compose.send, name="compose-send"),
+    path("mail/compose/convert/", compose.convert, name="compose-convert"),
     path("mail/compose/discard/", compose.discard, name="compose-discard"),
     path("mail/identities/", identities.identity_page, name="identities"),
     path("mail/templates/", identities.template_page, name="templates"),

@@ -16,6 +16,7 @@ from tests.instance import Instance
 
 pytestmark = pytest.mark.browser
 WAIT_MS = 60_000
+EDITOR = "#rich [role=textbox]"
 PAGES = (
     "/mail/compose/",
     "/mail/search/?q=the",
@@ -112,7 +113,7 @@ def test_read_reply_and_watch(chromium: Browser, demo: Instance, complaints: lis
     expect(page.locator(".message")).to_contain_text("Shall we?")
     page.locator(".message .reply-button").click()
     expect(page.locator("#compose")).to_be_visible()
-    page.locator("#text").fill(answer)
+    page.locator(EDITOR).fill(answer)
     attachment = tmp_path / "plan für morgen.txt"
     attachment.write_text("tides and times\n")
     page.locator("#upload").set_input_files(attachment)
@@ -123,7 +124,7 @@ def test_read_reply_and_watch(chromium: Browser, demo: Instance, complaints: lis
     arrived = theirs.locator(".row", has_text=f"Re: {subject}")
     expect(arrived).to_be_visible(timeout=WAIT_MS)  # without a reload
     arrived.locator(".row-link").click()
-    expect(theirs.locator(".message")).to_contain_text(answer)
+    expect(theirs.frame_locator(".message iframe").locator("body")).to_contain_text(answer)
     with theirs.expect_download() as download:
         theirs.locator(".attachment").click()
     assert Path(download.value.path()).read_text() == "tides and times\n"

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.instance import Instance
-from tests.system.test_browser import chromium  # noqa: F401
+from tests.system.test_browser import EDITOR, chromium  # noqa: F401
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -70,7 +70,7 @@ def test_a_forgotten_attachment_is_asked_about(page: Page, instance: Instance) -
     page.get_by_role("combobox", name="To").fill(instance.accounts[2]["login"])
     page.get_by_text("Template", exact=True).click()
     page.get_by_role("button", name="Plans").click()
-    expect(page.locator("#text")).to_have_value("The plans are attached.")
+    expect(page.locator(EDITOR)).to_have_text("The plans are attached.")
     page.locator(".send-button").click()
     expect(page.locator("#confirm-text")).to_contain_text("none is here")
     page.get_by_role("button", name="Cancel").click()
@@ -95,14 +95,14 @@ def test_what_was_not_saved_is_offered_again(page: Page) -> None:
     page.route("**/mail/compose/save/", lambda route: route.abort())  # no connection
     page.get_by_role("combobox", name="To").fill("zed@far.test")
     page.get_by_label("Subject").fill("Precious")
-    page.locator("#text").fill("Many words")
+    page.locator(EDITOR).fill("Many words")
     _until(page, "Object.values(localStorage).some((text) => text.includes('Many words'))")
     page.on("dialog", lambda dialog: dialog.accept())
     page.unroute("**/mail/compose/save/")
     page.goto("/mail/compose/")
     page.get_by_role("button", name="Restore it").click()
     expect(page.get_by_label("Subject")).to_have_value("Precious")
-    expect(page.locator("#text")).to_have_value("Many words")
+    expect(page.locator(EDITOR)).to_have_text("Many words")
     expect(page.locator(".recipient-chip")).to_have_count(1)
     expect(page.locator("#draft-note")).to_contain_text("Draft saved")
     _until(page, "!Object.keys(localStorage).some((key) => key.startsWith('unsaved-letter'))")

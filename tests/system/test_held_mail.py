@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.instance import Instance, instance
 from tests.outbound.fake_smtp import FakeHost, Script
-from tests.system.test_browser import WAIT_MS, chromium, complaints, new_page, sign_in
+from tests.system.test_browser import EDITOR, WAIT_MS, chromium, complaints, new_page, sign_in
 
 __all__ = ["chromium", "complaints"]  # fixtures
 WAIT_S = 60
@@ -102,7 +102,7 @@ def compose(page: Page, to: str, subject: str) -> None:
     page.goto("/mail/compose/")
     page.locator("#to").fill(to)
     page.locator("#subject").fill(subject)
-    page.locator("#text").fill("High water at nine.")
+    page.locator(EDITOR).fill("High water at nine.")
 
 
 def test_two_browsers_and_a_mail_program(
@@ -115,7 +115,7 @@ def test_two_browsers_and_a_mail_program(
 
     # Undo, without a mouse: the other browser sees it come into the Outbox and go.
     compose(one, "bob@remote.test", subject)
-    one.locator("#text").press("Control+Enter")
+    one.locator(EDITOR).press("Control+Enter")
     expect(one.locator(".toast-timed")).to_contain_text("Sending")
     outbox = two.locator(".nav-link", has_text="Outbox")
     expect(outbox).to_be_visible(timeout=WAIT_MS)

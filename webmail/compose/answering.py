@@ -43,7 +43,7 @@ def reply(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Sender
     cc = list({one.address.lower(): one for one in cc if one.address.lower() not in taken}.values())
     subject = opened.row.subject
     sender = _addressed(fields, own)
-    quote = f"\n\n{_attribution(opened)}\n{_quoted(_without_signature(_text(opened, raw)))}\n"
+    quote = quoted(opened, raw, fields, "reply")
     return Letter(
         sender=sender,
         to=as_text(to),
@@ -57,20 +57,11 @@ def reply(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Sender
 def forward(opened: OpenMessage, raw: Octets, fields: Fields, own: Sequence[Sender]) -> Letter:
     """The text below a short header, and every attachment and picture of the original."""
     row = opened.row
-    head = [
-        "---------- Forwarded message ----------",
-        f"From: {as_text(people_of(fields['from'])) or row.from_name}",
-        f"Date: {_moment(opened)}",
-        f"Subject: {row.subject}",
-        f"To: {row.to}",
-    ]
-    if opened.cc:
-        head.append(f"Cc: {opened.cc}")
     sender = _addressed(fields, own)
     return Letter(
         sender=sender,
         subject=row.subject if _FORWARD.match(row.subject) else f"Fwd: {row.subject}".rstrip(),
-        text=sign("\n\n" + "\n".join(head) + f"\n\n{_text(opened, raw)}\n", choose_sender(own, sender)),
+        text=sign(quoted(opened, raw, fields, "forward"), choose_sender(own, sender)),
         origin=_origin("forward", opened),
         files=carried_files(opened),
     )
@@ -87,6 +78,23 @@ def forward_whole(opened: OpenMessage, own: Sequence[Sender]) -> Letter:
         origin=_origin("forward", opened),
         files=[file],
     )
+
+
+def quoted(opened: OpenMessage, raw: Octets, fields: Fields, kind: str) -> str:
+    """The original in plain text, as a reply or a forward ends with it."""
+    if kind == "reply":
+        return f"\n\n{_attribution(opened)}\n{_quoted(_without_signature(_text(opened, raw)))}\n"
+    row = opened.row
+    head = [
+        "---------- Forwarded message ----------",
+        f"From: {as_text(people_of(fields['from'])) or row.from_name}",
+        f"Date: {_moment(opened)}",
+        f"Subject: {row.subject}",
+        f"To: {row.to}",
+    ]
+    if opened.cc:
+        head.append(f"Cc: {opened.cc}")
+    return "\n\n" + "\n".join(head) + f"\n\n{_text(opened, raw)}\n"
 
 
 def list_address(header: bytes) -> str:

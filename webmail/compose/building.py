@@ -60,6 +60,14 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """Shown within the HTML, which names it `cid:` and the Content-ID."""
+
+    content_id: str
+    file: File
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """Everything a message is made of. `extra`: further fields, names from our own code."""
 
@@ -71,6 +79,8 @@ class Written:
     receipt_to: Sequence[Person] = ()  # who is to be told that it was read (RFC 8098 2.1)
     subject: str = ""
     text: str = ""
+    html: str = ""  # the same text, a whole document; "" when it is plain
+    pictures: Sequence[Picture] = ()  # that the HTML names
     files: Sequence[File] = ()
     in_reply_to: str = ""
     references: Sequence[str] = ()
@@ -174,23 +184,31 @@ def id_field(name: str, values: Sequence[str]) -> str:
 def _body(written: Written) -> bytes:
     """The Content-* fields, the empty line and the body."""
     text = _text_part(written.text)
+    if written.html:
+        html = _text_part(written.html, "html")
+        if written.pictures:
+            html = _multipart('related;\r\n type="text/html"', [html, *map(_picture_part, written.pictures)])
+        text = _multipart("alternative", [text, html])
     if not written.files:
         return text
+    return _multipart("mixed", [text, *map(_file_part, written.files)])
+
+
+def _multipart(subtype: str, entities: Sequence[bytes]) -> bytes:
     boundary = f"=_{secrets.token_hex(16)}"  # "=_" occurs neither in base64 nor in quoted-printable
     delimiter = f"--{boundary}\r\n".encode()
-    head = f'Content-Type: multipart/mixed;\r\n boundary="{boundary}"\r\n\r\n'.encode()
-    entities = [text, *map(_file_part, written.files)]
+    head = f'Content-Type: multipart/{subtype};\r\n boundary="{boundary}"\r\n\r\n'.encode()
     return head + b"".join(delimiter + one + b"\r\n" for one in entities) + f"--{boundary}--\r\n".encode()
 
 
-def _text_part(text: str) -> bytes:
-    """text/plain in UTF-8: as it is when it is ASCII with short lines, else quoted-printable."""
+def _text_part(text: str, subtype: str = "plain") -> bytes:
+    """In UTF-8: as it is when it is ASCII with short lines, else quoted-printable."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     octets = (text if text.endswith("\n") else text + "\n").encode("utf-8", "replace")
     plain = octets.isascii() and all(len(line) <= 900 for line in octets.split(b"\n"))
     charset, encoding = ("us-ascii", "7bit") if plain else ("utf-8", "quoted-printable")
     content = octets if plain else binascii.b2a_qp(octets, istext=True)
-    head = f"Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    head = f"Content-Type: text/{subtype}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     return head.encode() + content.replace(b"\n", b"\r\n")
 
 
@@ -200,6 +218,16 @@ def _file_part(file: File) -> bytes:
     fields = (
         f"Content-Type: {type_}\r\nContent-Transfer-Encoding: {encoding}\r\n"
         f"Content-Disposition: attachment;{name}\r\n\r\n"
+    )
+    return fields.encode() + content
+
+
+def _picture_part(picture: Picture) -> bytes:
+    type_, encoding, content = _encoded(picture.file)
+    name = _name_parameter(one_line(picture.file.name)[:MAX_FILE_NAME] or "image")
+    fields = (
+        f"Content-Type: {type_}\r\nContent-Transfer-Encoding: {encoding}\r\nContent-ID: <{picture.content_id}>\r\n"
+        f"Content-Disposition: inline;{name}\r\n\r\n"
     )
     return fields.encode() + content
 

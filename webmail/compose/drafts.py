@@ -5,6 +5,7 @@ in one transaction; the UID is the version, so a draft that was saved or sent el
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -14,6 +15,7 @@ from accounts.models import User
 from mailservers.formats.headers import MAX_HEADER_OCTETS, first_field
 from mailservers.formats.mime import decode_body, load_parts
 from mailservers.formats.octets import Octets
+from mailservers.formats.text import part_source
 from mailservers.models import Flag
 from mailservers.store.access import access_by_id, may_change
 from mailservers.store.content import NewMessage, prepare
@@ -22,17 +24,21 @@ from mailservers.store.errors import StoreError
 from mailservers.store.flags import FlagChange, store_flags
 from mailservers.store.lists import OpenMessage, open_message
 from mailservers.store.placing import Append, write_appends
+from mailservers.store.queries import mailbox_by_use
 from mailservers.store.removing import expunge
 from mailservers.store.stored import octets_of
 from mailservers.store.transaction import Transaction
+from webmail.compose import rich
 from webmail.compose.answering import carried_files, message_text
-from webmail.compose.building import File, Person, Written, build
+from webmail.compose.building import File, Person, Picture, Written, build
 from webmail.compose.identities import identities, reply_to_of
 from webmail.compose.letter import WHOLE, CarriedFile, Letter, Origin, choose_sender
 from webmail.compose.people import NotAddresses, as_text, parse_people, people_of
+from webmail.compose.quoting import html_place, leave_out_quoted, pictures_of, quote_of
 from webmail.contacts.book import collect
 from webmail.marking.operations import mailbox_for
-from webmail.reading.layout import part_at
+from webmail.reading.html import TooComplex
+from webmail.reading.layout import lay_out, part_at
 from webmail.reading.parts import clean_name, content_type, file_name
 from webmail.reading.views import read_fields
 
@@ -98,18 +104,28 @@ def after_sending(
 # ---------------------------------------------------------------- letters to messages and back
 
 
-def save(user: User, letter: Letter, uploads: Sequence[UploadedFile]) -> Letter:
+def save(user: User, letter: Letter, uploads: Sequence[UploadedFile], pictures: Sequence[UploadedFile] = ()) -> Letter:
     """Save a letter as a draft; the letter as it now is. Raises `DraftChanged`, `TooLarge`, `StoreError`."""
-    written = write(user, letter, gather_files(user, letter, uploads), for_draft=True)
+    leave_out_quoted(user.pk, letter)
+    written = write(user, letter, gather_files(user, letter, uploads), pictures, for_draft=True)
     new = prepare(build(written, timezone.localtime()))
     drafts_id, uid = store.call_sync(replace_draft, user.pk, new, letter.draft_uid)
     letter.draft_uid = uid
     opened = open_message(user.pk, drafts_id, uid)
-    letter.files = carried_files(opened) if opened else ()
+    letter.files = _attached(opened, rich.content_ids(written.html)) if opened else ()
     return letter
 
 
-def write(user: User, letter: Letter, files: Sequence[File], *, for_draft: bool) -> Written:
+def _attached(opened: OpenMessage, shown: Sequence[str]) -> list[CarriedFile]:
+    """Without the pictures that the HTML shows."""
+    inline = lay_out(load_parts(opened.parts)).inline
+    addresses = {inline[content_id].address for content_id in shown if content_id in inline}
+    return [file for file in carried_files(opened) if file.address not in addresses]
+
+
+def write(
+    user: User, letter: Letter, files: Sequence[File], pictures: Sequence[UploadedFile] = (), *, for_draft: bool
+) -> Written:
     """The message to build. For a draft, what is no address in a recipient field is left out. Raises
     `NotAddresses` otherwise."""
     origin = letter.origin.open(user.pk) if letter.origin else None
@@ -118,6 +134,10 @@ def write(user: User, letter: Letter, files: Sequence[File], *, for_draft: bool)
     references = [*origin.references.split(), origin.message_id_field] if origin else [reply_to]
     parse = _lenient if for_draft else parse_people
     sender = choose_sender(identities(user), letter.sender)
+    body = _body(user, letter, pictures, origin, for_draft=for_draft)
+    total = sum(len(file.content) for file in [*files, *(picture.file for picture in body.pictures)])
+    if total > settings.WEB_ATTACHMENTS_LIMIT:
+        raise TooLarge(f"Attachments and pictures may be {settings.WEB_ATTACHMENTS_LIMIT // 2**20} MB together.")
     return Written(
         sender=sender,
         reply_to=reply_to_of(sender),
@@ -125,13 +145,39 @@ def write(user: User, letter: Letter, files: Sequence[File], *, for_draft: bool)
         cc=parse(letter.cc),
         bcc=parse(letter.bcc),
         subject=letter.subject,
-        text=letter.text,
+        text=body.text,
+        html=body.html,
+        pictures=body.pictures,
         files=files,
         in_reply_to=reply_to,
         references=references,
         receipt_to=[sender] if letter.wants_receipt else (),
         extra=[*PRIORITY_FIELDS.get(letter.priority, ()), *(_draft_fields(letter) if for_draft else ())],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    text: str
+    html: str = ""
+    pictures: Sequence[Picture] = ()
+
+
+def _body(
+    user: User, letter: Letter, uploads: Sequence[UploadedFile], origin: OpenMessage | None, *, for_draft: bool
+) -> _Body:
+    """A plain letter's text; of a rich one the HTML with the original's in its place, and the text that says the
+    same."""
+    if not letter.html:
+        return _Body(letter.text)
+    box = mailbox_by_use(user.pk, "\\Drafts")
+    draft = open_message(user.pk, box.id, letter.draft_uid) if box and letter.draft_uid is not None else None
+    pictures = pictures_of(letter, uploads, [one for one in (draft, origin) if one is not None])
+    has_quote = rich.EMPTY_QUOTE in letter.html and letter.origin is not None
+    quote = quote_of(user.pk, letter.origin) if has_quote and letter.origin else None
+    html = rich.with_quote(rich.dressed(letter.html), quote.html if quote else "", is_marked=for_draft)
+    text = rich.to_text(letter.html, quote.text if quote else "")
+    return _Body(text, html, [*pictures, *(quote.pictures if quote else ())])
 
 
 def _draft_fields(letter: Letter) -> list[tuple[str, str]]:
@@ -158,6 +204,8 @@ def load(user: User, opened: OpenMessage, raw: Octets) -> Letter:
     fields = read_fields(raw, opened)
     origin = first_field(header, ORIGIN_FIELD.encode())
     sender = people_of(fields["from"])
+    stored = _stored_html(opened, raw)
+    html = _for_editor(stored, has_origin=origin is not None)
     return Letter(
         sender=sender[0].address if sender else "",
         to=as_text(people_of(fields["to"])),
@@ -165,13 +213,27 @@ def load(user: User, opened: OpenMessage, raw: Octets) -> Letter:
         bcc=as_text(people_of(fields["bcc"])),
         subject=opened.row.subject,
         text=message_text(opened, raw).removesuffix("\n"),
+        html=html,
         priority=_priority(header),
         wants_receipt=first_field(header, b"disposition-notification-to") is not None,
         wants_delivery=first_field(header, NOTIFY_FIELD.encode()) is not None,
         draft_uid=opened.row.uid,
         origin=_origin(opened, origin),
-        files=carried_files(opened),
+        files=_attached(opened, rich.content_ids(stored)),
     )
+
+
+def _stored_html(opened: OpenMessage, raw: Octets) -> str:
+    """Of a draft, ours or another program's, cleaned; "" when it is plain."""
+    place = html_place(opened)
+    try:
+        return rich.clean_written(part_source(raw, place.part)).strip() if place else ""
+    except TooComplex:
+        return ""
+
+
+def _for_editor(html: str, *, has_origin: bool) -> str:
+    return rich.undressed(rich.without_quote(html) if has_origin else html.replace(f' {rich.QUOTE_MARK}="1"', ""))
 
 
 def as_new(user: User, opened: OpenMessage, raw: Octets) -> Letter:

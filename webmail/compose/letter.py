@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 
 from django.http import QueryDict
 
+from mailservers.formats.html_text import html_to_text
 from mailservers.store.lists import OpenMessage, open_message, places_of_message_id
+from webmail.compose import rich
 from webmail.compose.identities import Sender
+from webmail.reading.html import TooComplex
 
 MAX_TEXT = 2_000_000  # characters
 WHOLE = "whole"  # instead of a part's address: the message itself
@@ -74,6 +77,7 @@ class Letter:
     bcc: str = ""
     subject: str = ""
     text: str = ""
+    html: str = ""  # cleaned; "" when it is written in plain text
     send_at: str = ""  # a local date and time as typed; "": at once
     priority: str = ""  # one of PRIORITIES
     wants_receipt: bool = False  # that it was read (RFC 8098)
@@ -86,6 +90,7 @@ class Letter:
     @classmethod
     def from_post(cls, post: QueryDict) -> Letter:
         draft, priority = post.get("draft", ""), post.get("priority", "")
+        html = _written_html(post.get("html", ""))
         carried = (CarriedFile.parse(text) for text in post.getlist("file")[:500])
         return cls(
             sender=post.get("sender", ""),
@@ -93,7 +98,8 @@ class Letter:
             cc=post.get("cc", ""),
             bcc=post.get("bcc", ""),
             subject=post.get("subject", ""),
-            text=post.get("text", "")[:MAX_TEXT],
+            text=rich.to_text(html) if html else post.get("text", "")[:MAX_TEXT],
+            html=html,
             send_at=post.get("when", "") if post.get("send") == "later" else post.get("send_at", ""),
             priority=priority if priority in PRIORITIES else "",
             wants_receipt=post.get("receipt") == "yes",
@@ -105,7 +111,17 @@ class Letter:
 
     @property
     def is_blank(self) -> bool:
-        return not (self.to or self.cc or self.bcc or self.subject or self.text.strip() or self.files)
+        has_content = self.text.strip() or self.files or "<img" in self.html
+        return not (self.to or self.cc or self.bcc or self.subject or has_content)
+
+
+def _written_html(source: str) -> str:
+    """What is too large or too deeply nested to be cleaned comes as its text."""
+    source = source[:MAX_TEXT]
+    try:
+        return rich.clean_written(source)
+    except TooComplex:
+        return rich.from_text(html_to_text(source)) if source else ""
 
 
 def choose_sender(own: Sequence[Sender], wanted: str) -> Sender:

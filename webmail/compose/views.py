@@ -3,38 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import formats, timezone
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, replace_url
 
 from mailservers.delivery.submission import SubmissionRefused, submit
 from mailservers.delivery.undo import sender_wishes, undo_until
+from mailservers.formats.mime import load_parts
 from mailservers.store.engine import store
 from mailservers.store.errors import OverQuota
+from mailservers.store.lists import OpenMessage, open_message
 from mailservers.store.queries import mailbox_by_use
 from webmail.access import MailRequest, identity_of, mail_view, wants_part
-from webmail.compose import answering, drafts
+from webmail.compose import answering, drafts, rich
 from webmail.compose.building import Person, Written, build
 from webmail.compose.identities import Sender, identities, sign
 from webmail.compose.letter import Letter, choose_sender
 from webmail.compose.mailto import parse_mailto
 from webmail.compose.opening import open_whole
 from webmail.compose.people import NotAddresses, parse_people
+from webmail.compose.quoting import frame_of, html_place, leave_out_quoted, quote_of
 from webmail.folders.tree import folder_tree
 from webmail.marking.operations import mailbox_for
 from webmail.models import CannedAnswer
+from webmail.reading.layout import lay_out
 from webmail.reading.views import read_fields
 from webmail.sending.moments import BadMoment, bounds, parse_moment, presets
 from webmail.templatetags.toasts import undo_tag
 
+
+@dataclass(frozen=True, slots=True)
+class EditorButton:
+    """`act`: what rich.mjs does."""
+
+    act: str
+    icon: str
+    label: Any  # text, translated when it is shown
+    keys: str = ""
+    toggles: bool = True
+
+
+EDITOR_BUTTONS = (
+    EditorButton("bold", "bold", gettext_lazy("Bold"), "Ctrl+B"),
+    EditorButton("italic", "italic", gettext_lazy("Italic"), "Ctrl+I"),
+    EditorButton("underline", "underline", gettext_lazy("Underlined"), "Ctrl+U"),
+    EditorButton("strike", "strikethrough", gettext_lazy("Struck out"), "Ctrl+Shift+S"),
+    EditorButton("heading", "heading", gettext_lazy("Heading"), "Ctrl+Alt+2"),
+    EditorButton("bulletList", "list", gettext_lazy("List"), "Ctrl+Shift+8"),
+    EditorButton("orderedList", "list-ordered", gettext_lazy("Numbered list"), "Ctrl+Shift+7"),
+    EditorButton("blockquote", "text-quote", gettext_lazy("Quotation"), "Ctrl+Shift+B"),
+    EditorButton("link", "link", gettext_lazy("Link"), "Ctrl+K", toggles=False),
+    EditorButton("picture", "image", gettext_lazy("Picture"), toggles=False),
+    EditorButton("clear", "remove-formatting", gettext_lazy("Without formatting"), toggles=False),
+)
 SHOWN_S = 10  # for so long Undo is shown for mail that is sent later
 MAX_PREFILL = 10_000  # characters of a field given in the address
 
@@ -47,7 +78,7 @@ def new(request: MailRequest) -> HttpResponse:
     to, cc, bcc, subject, text = (given.get(name, "")[:MAX_PREFILL] for name in ("to", "cc", "bcc", "subject", "body"))
     own = identities(request.user)
     letter = Letter(sender=own[0].address, to=to, cc=cc, bcc=bcc, subject=subject, text=text + sign("", own[0]))
-    return _page(request, letter)
+    return _page(request, letter, is_begun=False)
 
 
 @mail_view
@@ -72,28 +103,38 @@ def reply_list(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
 def _answer(request: MailRequest, mailbox_id: int, uid: int, *, to_all: bool, to_list: bool = False) -> HttpResponse:
     opened, raw = open_whole(request.user.pk, mailbox_id, uid)
     fields = read_fields(raw, opened)
-    letter = answering.reply(opened, raw, fields, identities(request.user), to_all=to_all)
+    own = identities(request.user)
+    letter = answering.reply(opened, raw, fields, own, to_all=to_all)
     list_address = answering.list_address(answering.header_of(opened, raw))
     if to_list:
         if not list_address:
             raise Http404
         letter.to, letter.cc = list_address, ""
     link = reverse("reply-list", args=[mailbox_id, uid]) if list_address and not to_list else ""
-    return _page(request, letter, list_link=link)
+    return _page(request, _with_rich_quote(letter, opened, own), list_link=link, is_begun=False)
+
+
+def _with_rich_quote(letter: Letter, opened: OpenMessage, own: Sequence[Sender]) -> Letter:
+    """For the editor: the original in its own HTML, where it has any."""
+    if html_place(opened) is not None:
+        letter.html = rich.from_text(sign("", choose_sender(own, letter.sender))) + rich.EMPTY_QUOTE
+    return letter
 
 
 @mail_view
 @require_safe
 def forward(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     opened, raw = open_whole(request.user.pk, mailbox_id, uid)
-    return _page(request, answering.forward(opened, raw, read_fields(raw, opened), identities(request.user)))
+    own = identities(request.user)
+    letter = answering.forward(opened, raw, read_fields(raw, opened), own)
+    return _page(request, _with_rich_quote(letter, opened, own), is_begun=False)
 
 
 @mail_view
 @require_safe
 def forward_whole(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     opened, _ = open_whole(request.user.pk, mailbox_id, uid)
-    return _page(request, answering.forward_whole(opened, identities(request.user)))
+    return _page(request, answering.forward_whole(opened, identities(request.user)), is_begun=False)
 
 
 @mail_view
@@ -122,7 +163,7 @@ def save(request: MailRequest) -> HttpResponse:
     status, note = 200, ""
     try:
         if not letter.is_blank or uploads or letter.draft_uid is not None:
-            drafts.save(request.user, letter, uploads)
+            drafts.save(request.user, letter, uploads, request.FILES.getlist("picture"))
             note = f"Draft saved {timezone.localtime():%H:%M}"
     except drafts.DraftChanged:
         letter.draft_uid, letter.files, status = None, (), 409
@@ -132,7 +173,8 @@ def save(request: MailRequest) -> HttpResponse:
         letter.errors["files"], status = "Your mailbox is full: this draft is not saved. Delete some mail first.", 422
     if not wants_part(request):
         return redirect(_draft_address(request, letter)) if status == 200 else _page(request, letter, status)
-    return render(request, "webmail/_draft_state.html", _context(request, letter, note, status), status=status)
+    answer = render(request, "webmail/_draft_state.html", _context(request, letter, note, status), status=status)
+    return replace_url(answer, _draft_address(request, letter)) if status == 200 and letter.draft_uid else answer
 
 
 @mail_view
@@ -206,8 +248,9 @@ def _check(letter: Letter) -> None:
 
 def _submit(request: MailRequest, letter: Letter, not_before: datetime | None) -> str:
     user = request.user
+    leave_out_quoted(user.pk, letter)
     files = drafts.gather_files(user, letter, request.FILES.getlist("upload"))
-    written = drafts.write(user, letter, files, for_draft=False)
+    written = drafts.write(user, letter, files, request.FILES.getlist("picture"), for_draft=False)
     answered = letter.origin.find(user.pk) if letter.origin else []
     return submit(
         identity_of(user),
@@ -244,8 +287,24 @@ def _leave(request: MailRequest) -> HttpResponse:
 # ---------------------------------------------------------------- the form
 
 
-def _page(request: MailRequest, letter: Letter, status: int = 200, list_link: str = "") -> HttpResponse:
+@mail_view
+@require_POST
+def convert(request: MailRequest) -> HttpResponse:
+    """The letter's text in the other form: JSON with `text` for what came as HTML, with `html` for plain text."""
+    letter = Letter.from_post(request.POST)
+    if not letter.html:
+        return JsonResponse({"html": rich.from_text(letter.text)})
+    quote = quote_of(request.user.pk, letter.origin) if letter.origin else None
+    return JsonResponse({"text": rich.to_text(letter.html, quote.text if quote else "")})
+
+
+def _page(
+    request: MailRequest, letter: Letter, status: int = 200, list_link: str = "", *, is_begun: bool = True
+) -> HttpResponse:
+    """`is_begun`: it was plain or rich before, so it stays that; else the browser's choice decides."""
     context = {**_context(request, letter, "", status), "list_link": list_link}
+    if not is_begun:
+        context["form"] = ""
     return render(request, "webmail/compose.html", {**context, "tree": folder_tree(request.user.pk)}, status=status)
 
 
@@ -257,6 +316,10 @@ def _context(request: MailRequest, letter: Letter, note: str, status: int) -> di
         "sender": choose_sender(own, letter.sender),
         "answers": CannedAnswer.objects.filter(user=request.user).order_by("name"),
         "note": note,
+        "editor_buttons": EDITOR_BUTTONS,
+        "form": "rich" if letter.html else "plain",
+        "html": letter.html or rich.from_text(letter.text),
+        **_origins(request, letter),
         "presets": presets(),
         "send_bounds": bounds(),
         "zone": timezone.get_current_timezone_name(),
@@ -264,6 +327,20 @@ def _context(request: MailRequest, letter: Letter, note: str, status: int) -> di
         "limit_mb": settings.WEB_ATTACHMENTS_LIMIT // (1024 * 1024),
         "folder": None,
     }
+
+
+def _origins(request: MailRequest, letter: Letter) -> dict[str, Any]:
+    """Where the editor finds the quoted original and the pictures of the draft."""
+    original = letter.origin.open(request.user.pk) if letter.origin and rich.EMPTY_QUOTE in letter.html else None
+    box = mailbox_by_use(request.user.pk, "\\Drafts") if rich.content_ids(letter.html) else None
+    draft = open_message(request.user.pk, box.id, letter.draft_uid) if box and letter.draft_uid is not None else None
+    inline = lay_out(load_parts(draft.parts)).inline if draft else {}
+    pictures = {
+        name: reverse("message-part", args=[draft.row.mailbox_id, draft.row.uid, place.address])
+        for name, place in inline.items()
+        if draft is not None
+    }
+    return {"quote_frame": frame_of(original) if original else "", "pictures": pictures}
 
 
 def _draft_address(request: MailRequest, letter: Letter) -> str:

@@ -3,6 +3,7 @@
 
 import { ask, toast } from "../js/page.mjs";
 import "./recipients.mjs";
+import { changeSignature, insertText, isRich, written } from "./rich.mjs";
 import { drop, keep, offer } from "./unsaved.mjs";
 
 const form = () => document.getElementById("compose");
@@ -98,8 +99,8 @@ document.addEventListener("htmx:afterRequest", () => {
 const MENTIONS = /\b(?:attach(?:ed|ment|ments|ing)?|enclosed|anhang|angehängt|anbei|beigefügt|ci-joint|pièces? jointes?|adjunt[oa]s?|allegat[oi])\b/iu;
 
 function forgets() {
-  const written = document.getElementById("text").value.split(/^(?:-- |-{10} Forwarded message -{10})$/m)[0];
-  const own = written.split("\n").filter((line) => !line.startsWith(">")).join("\n");
+  const above = written().split(/^(?:--\s?|-{10} Forwarded message -{10})$/m)[0];
+  const own = above.split("\n").filter((line) => !line.startsWith(">")).join("\n");
   return MENTIONS.test(`${document.getElementById("subject").value.replace(/^(?:re|fwd?):.*/i, "")}\n${own}`);
 }
 
@@ -139,6 +140,10 @@ function edited(area) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-template]");
   if (!button) return;
+  if (isRich()) {
+    insertText(button.dataset.template);
+    return;
+  }
   const area = document.getElementById("text");
   area.focus();
   area.setRangeText(button.dataset.template, area.selectionStart, area.selectionEnd, "end");
@@ -156,6 +161,11 @@ document.addEventListener("change", (event) => {
   if (event.target.id !== "sender") return;
   const area = document.getElementById("text");
   const next = signatureOf(event.target);
+  if (isRich()) {
+    changeSignature(signature, next);
+    signature = next;
+    return;
+  }
   if (signature && area.value.includes(signature)) area.value = area.value.replace(signature, () => next);
   else if (next) area.setRangeText(next, area.value.length, area.value.length, "preserve");
   signature = next;

@@ -1,6 +1,8 @@
 // What has been typed and not yet been saved, kept in this browser until it is: a crash, a lost connection or a session
 // that ended loses nothing. One letter of each user; the server's draft is the copy that counts.
 
+import { currentHtml, restoreHtml } from "./rich.mjs";
+
 const keyOf = (form) => `unsaved-letter:${form.dataset.owner}`;
 const FIELDS = ["sender", "to", "cc", "bcc", "subject", "text", "origin", "draft"];
 
@@ -12,7 +14,7 @@ export function keep(form) {
     chip.querySelector(".truncate").textContent,
   ]);
   try {
-    localStorage.setItem(keyOf(form), JSON.stringify({ fields, files, at: Date.now() }));
+    localStorage.setItem(keyOf(form), JSON.stringify({ fields, files, html: currentHtml(), at: Date.now() }));
   } catch {
     // Storage is full or forbidden: the draft on the server is all there is.
   }
@@ -47,7 +49,8 @@ export function offer(form) {
   });
 }
 
-function restore(form, { fields, files }) {
+function restore(form, { fields, files, html }) {
+  if (html) restoreHtml(html);
   for (const name of ["subject", "text", "origin", "draft"]) form.querySelector(`[name=${name}]`).value = fields[name];
   const sender = form.querySelector("[name=sender]");
   if ([...(sender.options ?? [])].some((option) => option.value === fields.sender)) sender.value = fields.sender;
