@@ -256,7 +256,8 @@ class Person:
         imap = self._session()
         for box in BOXES:
             status, data = imap.select(box)
-            if status != "OK":
+            if status != "OK":  # the database is away just now, and nothing is selected any more
+                self.leave()
                 raise Refused(data)
             highest = int((imap.response("HIGHESTMODSEQ")[1] or [b"0"])[0])
             assert highest >= self.modseq[box], f"{box}: HIGHESTMODSEQ {highest} after {self.modseq[box]}"

@@ -56,15 +56,19 @@ def test_nothing_is_lost_and_little_comes_twice(tmp_path: Path) -> None:
         for turn in range(ROUNDS):
             step = STEPS[turn % len(STEPS)]
             remote.strike_at(step, server.kill)
+            trouble: Exception | None = None
             for number in range(MESSAGES):
                 name = f"<{turn}.{number}@crash.example>"
                 recipients = [f"r{n}@remote.test" for n in range(RECIPIENTS)]
                 try:
                     submit(server.ports["submission"], name, recipients, rng.choice((100, 5_000, 300_000)))
-                except (OSError, smtplib.SMTPException):
+                except (OSError, smtplib.SMTPException) as error:
+                    trouble = error
                     break  # not acknowledged: it may or may not arrive
                 acknowledged.update((name, recipient) for recipient in recipients)
-            assert remote.has_struck.wait(STRIKE_S), f"nothing came to {step}"
+            assert remote.has_struck.wait(STRIKE_S), (
+                f"nothing came to {step} in round {turn}; {trouble!r}\n{server.log()[-3000:]}"
+            )
             struck[step] += 1
             server.kill()
             server.ports.clear()  # others on this machine may have taken one meanwhile
