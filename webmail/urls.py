@@ -12,7 +12,7 @@ from webmail.folders import sharing
 from webmail.folders import views as folders
 from webmail.listing import views as listing
 from webmail.marking import views as marking
-from webmail.reading import bundle, pictures
+from webmail.reading import bundle, pictures, unsubscribing
 from webmail.reading import origin_views as origin
 from webmail.reading import views as reading
 from webmail.searching import views as searching
@@ -84,6 +84,7 @@ urlpatterns = [
     path("mail/<int:mailbox_id>/<int:uid>/part/<str:address>/", reading.part, name="message-part"),
     path("mail/picture/", pictures.picture, name="picture"),
     path("mail/<int:mailbox_id>/<int:uid>/pictures/", pictures.pictures, name="message-pictures"),
+    path("mail/<int:mailbox_id>/<int:uid>/unsubscribe/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("mail/<int:mailbox_id>/<int:uid>/zip/", bundle.bundle, name="message-zip"),
     path("mail/<int:mailbox_id>/<int:uid>/why/", origin.why, name="message-why"),
     path("mail/<int:mailbox_id>/<int:uid>/source/", reading.source, name="message-source"),

@@ -34,12 +34,24 @@ class Remote(socketserver.ThreadingTCPServer):
         self._step = ""
         self._strike: Callable[[], None] | None = None
         self.has_struck = threading.Event()
+        self._left = threading.Condition()
+        self._connections = 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def strike_at(self, step: str, strike: Callable[[], None]) -> None:
         with self._lock:
             self._step, self._strike = step, strike
             self.has_struck.clear()
+
+    def wait_until_left(self) -> None:
+        """No connection is open: the next mail has to make one."""
+        with self._left:
+            assert self._left.wait_for(lambda: not self._connections, 60)
+
+    def come_or_gone(self, change: int) -> None:
+        with self._left:
+            self._connections += change
+            self._left.notify_all()
 
     def reached(self, step: str, *, delay_s: float = 0.0) -> None:
         with self._lock:
@@ -77,10 +89,13 @@ class _Conversation(socketserver.StreamRequestHandler):
     server: Remote
 
     def handle(self) -> None:
+        self.server.come_or_gone(1)
         try:
             self._talk()
         except (ConnectionError, ValueError):
             pass
+        finally:
+            self.server.come_or_gone(-1)
 
     def _say(self, step: str, text: str) -> None:
         self.server.reached(step)

@@ -74,6 +74,7 @@ def test_nothing_is_lost_and_little_comes_twice(tmp_path: Path) -> None:
             server.ports.clear()  # others on this machine may have taken one meanwhile
             server.start()
             wait_until_sent(server)  # what dies three times with its message sets it aside: that is another test's
+            remote.wait_until_left()
         server.stop()
         assert "The mail store is sound" in server.manage("check").stdout
     finally:

@@ -33,6 +33,7 @@ from webmail.reading.layout import Place, decoded_size, lay_out, part_at
 from webmail.reading.opening import open_or_404, raw_or_404
 from webmail.reading.pictures import Proxied, are_shown
 from webmail.reading.plain import text_to_html
+from webmail.reading.unsubscribing import has_left, way_of
 from webmail.sending.views import tracker_context
 
 MAX_SOURCE = 1_000_000  # octets shown; the download has all
@@ -169,6 +170,8 @@ def reader_context(request: MailRequest, opened: lists.OpenMessage) -> dict[str,
             _body(row, raw, text.html, text.plain, wants_text, with_pictures=with_pictures) for text in layout.texts
         ],
         "attachments": [attachment(place) for place in layout.attachments],
+        "way_out": way_of(opened, raw),
+        "has_left": has_left(opened),
         "is_calendar": any(place.part.subtype == b"calendar" for place in layout.attachments),
     }
 
