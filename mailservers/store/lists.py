@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from mailservers.models import Flag, MailboxMessage, Message
 from mailservers.store.access import access_by_id
 from mailservers.store.removing import CHUNK
+from mailservers.store.threads import whole_threads
 
 PAGE = 50  # rows
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -186,6 +187,20 @@ def open_message(user_id: int, mailbox_id: int, uid: int) -> OpenMessage | None:
     row, rest = found[: len(_ROW_COLUMNS)], found[len(_ROW_COLUMNS) :]
     *texts, parts = rest
     return OpenMessage(ListRow(*row), *texts, bytes(parts))  # type: ignore[call-arg]
+
+
+def conversation(owner_id: int, place_id: int, limit: int) -> list[ListRow]:
+    """The messages of the thread that one of the owner's own belongs to, each content once, the newest `limit` of them,
+    the oldest first. Empty for another's message."""
+    own = MailboxMessage.objects.filter(mailbox__owner_id=owner_id)
+    thread_id = own.filter(pk=place_id).values_list("thread_id", flat=True).first()
+    if thread_id is None:
+        return []
+    threads = whole_threads(owner_id, [thread_id])[thread_id]
+    rows = _rows(own.filter(thread_id__in=threads).order_by("-internal_date", "-id")[: 2 * limit])
+    rows.sort(key=lambda row: row.place_id == place_id)  # of copies the one that is open stands for all
+    once = {row.message_id: row for row in rows}
+    return sorted(once.values(), key=lambda row: (row.internal_date, row.place_id))[-limit:]
 
 
 def largest(owner_id: int, limit: int) -> list[ListRow]:

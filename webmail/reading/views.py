@@ -24,8 +24,8 @@ from mailservers.store import lists
 from mailservers.store.pictures import shows_pictures_of
 from mailservers.store.tracing.opening import Opener, openings
 from webmail.access import MailRequest, mail_view, wants_part
-from webmail.folders.tree import Folder, folder_tree
-from webmail.listing.lines import colour, initial
+from webmail.folders.tree import Folder, FolderTree, folder_tree
+from webmail.listing.lines import Line, colour, initial, line_of
 from webmail.listing.views import page_context
 from webmail.reading import parts
 from webmail.reading.html import BODY_POLICY, CleanHtml, TooComplex, clean_html
@@ -37,6 +37,7 @@ from webmail.reading.unsubscribing import has_left, way_of
 from webmail.sending.views import tracker_context
 
 MAX_SOURCE = 1_000_000  # octets shown; the download has all
+MAX_CONVERSATION = 100  # messages shown of one
 MAX_PEOPLE = 500  # addresses shown of one field
 
 
@@ -78,7 +79,20 @@ def message(request: MailRequest, mailbox_id: int, uid: int) -> HttpResponse:
     folder: Folder | None = context["folder"]
     if folder is not None and folder.use in ("sent", "outbox"):
         context |= tracker_context(request.user, opened.message_id_field)
-    return render(request, template, {**context, **reader_context(request, opened)})
+    conversation = conversation_lines(request.user.pk, opened, context["tree"])
+    return render(request, template, {**context, **reader_context(request, opened), "conversation": conversation})
+
+
+def conversation_lines(user_id: int, opened: lists.OpenMessage, tree: FolderTree) -> list[Line]:
+    """What belongs together, wherever it lies; of what was thrown away only from there."""
+    here = tree.by_id(opened.row.mailbox_id)
+    hidden = {"trash", "junk", "outbox"} - ({here.use} if here else set())
+    found = []
+    for row in lists.conversation(user_id, opened.row.place_id, MAX_CONVERSATION):
+        folder = tree.by_id(row.mailbox_id)
+        if folder is not None and folder.use not in hidden:
+            found.append(line_of(row, folder, show_folder=True))
+    return found
 
 
 @mail_view
