@@ -27,10 +27,11 @@ MANY = 1000  # the queue's number in the sidebar is not counted beyond
 
 
 class StaffRequest(HttpRequest):
-    """A request whose user has been seen to have a permission, for the domains of `scope`."""
+    """A request whose user has been seen to have a permission, for the domains of `remit`. (Not called `scope`: an ASGI
+    request has one of its own, and cannot tell its address without it.)"""
 
     user: User
-    scope: Scope
+    remit: Scope
 
 
 View = Callable[Concatenate[StaffRequest, P], HttpResponse]
@@ -47,8 +48,8 @@ def needs(permission: Permission) -> Callable[[View[P]], Guarded[P]]:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             allowed = cast(StaffRequest, request)
-            allowed.scope = Scope(allowed.user)
-            if not allowed.scope.may(permission):
+            allowed.remit = Scope(allowed.user)
+            if not allowed.remit.may(permission):
                 raise Http404
             return view(allowed, *args, **kwargs)
 
@@ -62,13 +63,13 @@ def page(
     request: StaffRequest, template: str, section: str, context: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
     """Render a console page; `section` is the sidebar's entry that it belongs to."""
-    waiting = request.scope.queued().filter(state__in=WAITING)[:MANY].count()
+    waiting = request.remit.queued().filter(state__in=WAITING)[:MANY].count()
     return render(
         request,
         f"console/{template}",
         {
             "section": section,
-            "may": request.scope.permissions,
+            "may": request.remit.permissions,
             "waiting_count": waiting,
             "waiting_many": waiting == MANY,
             **(context or {}),

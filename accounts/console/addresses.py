@@ -48,7 +48,7 @@ class NewAddressForm(TargetsForm):
 
 @needs(Permission.ADDRESSES)
 def address_list(request: StaffRequest) -> HttpResponse:
-    rows = request.scope.addresses().prefetch_related("targets__user")
+    rows = request.remit.addresses().prefetch_related("targets__user")
     words = words_of(request, "q")
     for word in words.split()[:5]:
         matching = Q(address__icontains=word) | Q(targets__remote__icontains=word)
@@ -61,21 +61,21 @@ def address_new(request: StaffRequest) -> HttpResponse:
     form = NewAddressForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            must_hold(request.scope, form.cleaned_data["address"], "address")
+            must_hold(request.remit, form.cleaned_data["address"], "address")
             store.call_sync(create_address, form.cleaned_data["address"], form.addresses(), actor=request.user.login)
         except StoreError as error:
             add_store_error(form, error)
         else:
             messages.success(request, f"{form.cleaned_data['address']} is here.")
             return redirect("console:addresses")
-    domains = list(request.scope.domains().order_by("name").values_list("name", flat=True)[:200])
+    domains = list(request.remit.domains().order_by("name").values_list("name", flat=True)[:200])
     context = {"form": form, "domains": domains}
     return page(request, "address_new.html", "addresses", context, 422 if form.errors else 200)
 
 
 @needs(Permission.CHANGE_ADDRESSES)
 def address(request: StaffRequest, address_id: int) -> HttpResponse:
-    row = found(request.scope.addresses(), pk=address_id)
+    row = found(request.remit.addresses(), pk=address_id)
     targets = targets_of(row)
     form = TargetsForm(request.POST or None, initial={"targets": "\n".join(targets)})
     if request.method == "POST" and form.is_valid():
@@ -93,7 +93,7 @@ def address(request: StaffRequest, address_id: int) -> HttpResponse:
 @needs(Permission.CHANGE_ADDRESSES)
 @require_POST
 def address_delete(request: StaffRequest, address_id: int) -> HttpResponse:
-    row = found(request.scope.addresses(), pk=address_id)
+    row = found(request.remit.addresses(), pk=address_id)
     done = attempt(
         request,
         lambda: store.call_sync(delete_address, address_id, actor=request.user.login),

@@ -43,7 +43,7 @@ class DomainForm(forms.Form):
 
 @needs(Permission.DOMAINS)
 def domain_list(request: StaffRequest) -> HttpResponse:
-    rows = page_after(request, request.scope.domains().annotate(**COUNTED), "name")
+    rows = page_after(request, request.remit.domains().annotate(**COUNTED), "name")
     return page(request, "domains.html", "domains", {"page": rows})
 
 
@@ -65,9 +65,9 @@ def domain_new(request: StaffRequest) -> HttpResponse:
 
 @needs(Permission.DOMAINS)
 def domain(request: StaffRequest, domain_id: int) -> HttpResponse:
-    row = found(request.scope.domains().annotate(**COUNTED), pk=domain_id)
+    row = found(request.remit.domains().annotate(**COUNTED), pk=domain_id)
     form = QuotaForm(request.POST or None, initial=quota_initial(row))
-    if request.method == "POST" and not request.scope.may(Permission.CHANGE_DOMAINS):
+    if request.method == "POST" and not request.remit.may(Permission.CHANGE_DOMAINS):
         raise Http404
     if request.method == "POST" and form.is_valid():
         try:
@@ -93,7 +93,7 @@ def domain(request: StaffRequest, domain_id: int) -> HttpResponse:
 @needs(Permission.DOMAINS)
 def domain_dns(request: StaffRequest, domain_id: int) -> HttpResponse:
     """The records' part of the page, each as it is now; it comes again by itself until all are fine."""
-    row = found(request.scope.domains(), pk=domain_id)
+    row = found(request.remit.domains(), pk=domain_id)
     rows = async_to_sync(check_records)(list(records_of(row)))
     return render(
         request, "console/parts/dns_records.html", {"domain": row, "rows": rows, "settled": are_settled(rows)}
@@ -102,7 +102,7 @@ def domain_dns(request: StaffRequest, domain_id: int) -> HttpResponse:
 
 @needs(Permission.DOMAINS)
 def domain_zone(request: StaffRequest, domain_id: int) -> HttpResponse:
-    row = found(request.scope.domains(), pk=domain_id)
+    row = found(request.remit.domains(), pk=domain_id)
     response = HttpResponse(zone_file(row), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{domain_to_ascii(row.name)}.zone"'
     return response
@@ -111,7 +111,7 @@ def domain_zone(request: StaffRequest, domain_id: int) -> HttpResponse:
 @needs(Permission.CHANGE_DOMAINS)
 @require_POST
 def domain_mta_sts(request: StaffRequest, domain_id: int) -> HttpResponse:
-    row = found(request.scope.domains(), pk=domain_id)
+    row = found(request.remit.domains(), pk=domain_id)
     mode = request.POST.get("mode", "")
     attempt(
         request,
@@ -124,7 +124,7 @@ def domain_mta_sts(request: StaffRequest, domain_id: int) -> HttpResponse:
 @needs(Permission.CHANGE_DOMAINS)
 @require_POST
 def domain_active(request: StaffRequest, domain_id: int) -> HttpResponse:
-    row = found(request.scope.domains(), pk=domain_id)
+    row = found(request.remit.domains(), pk=domain_id)
     wanted = request.POST.get("active") == "1"
     attempt(
         request,
@@ -137,7 +137,7 @@ def domain_active(request: StaffRequest, domain_id: int) -> HttpResponse:
 @needs(Permission.OWN_DOMAINS)
 @require_POST
 def domain_delete(request: StaffRequest, domain_id: int) -> HttpResponse:
-    row = found(request.scope.domains(), pk=domain_id)
+    row = found(request.remit.domains(), pk=domain_id)
     done = attempt(
         request,
         lambda: store.call_sync(delete_domain, domain_id, actor=request.user.login),

@@ -74,7 +74,7 @@ def _page(request: StaffRequest, acme: AcmeForm, upload: UploadForm) -> HttpResp
         "environment": "\n".join(ports.environment_lines()),
         "unit": ports.systemd_unit(),
         "setcap": ports.setcap_line(),
-        "domains": request.scope.domains().order_by("name")[:SHOWN_DOMAINS],
+        "domains": request.remit.domains().order_by("name")[:SHOWN_DOMAINS],
         "acme": acme,
         "upload": upload,
         "directory": settings.ACME_DIRECTORY,
@@ -150,7 +150,7 @@ def upload(request: StaffRequest) -> HttpResponse:
 @needs(Permission.SERVER)
 def dns(request: StaffRequest) -> HttpResponse:
     """The host's own records, and how far each domain is."""
-    domains = list(request.scope.domains().order_by("name")[:SHOWN_DOMAINS])
+    domains = list(request.remit.domains().order_by("name")[:SHOWN_DOMAINS])
     records = [(domain, list(records_of(domain))) for domain in domains]
     rows, summary = async_to_sync(_dns)(_pem(), records)
     settled = are_settled(rows) and not any(trouble or rest or unknown for _, trouble, rest, unknown in summary)

@@ -14,7 +14,7 @@ from accounts.roles import Permission
 def log(request: StaffRequest) -> HttpResponse:
     wanted = Filter.of(words_of(request, "address"), request.GET.get("outcome", ""))
     before = number(request.GET.get("before", ""))
-    shown = log_page(request.scope, wanted, before)
+    shown = log_page(request.remit, wanted, before)
     context = {
         "log": shown,
         "wanted": wanted,

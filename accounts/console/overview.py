@@ -32,7 +32,7 @@ LAST_HOUR = (
 @needs(Permission.OVERVIEW)
 def overview(request: StaffRequest) -> HttpResponse:
     since = timezone.now() - timedelta(hours=1)
-    scope = request.scope
+    scope = request.remit
     period = next((one for one in PERIODS if one.name == request.GET.get("period")), PERIODS[0])
     steps = dict(scope.events().filter(at__gte=since).values_list("step").annotate(n=Count("id")))
     stored = Mailbox.objects.filter(owner__in=scope.users()).aggregate(message_count=Sum("messages"), size=Sum("size"))

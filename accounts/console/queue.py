@@ -78,13 +78,13 @@ def filter_of(request: HttpRequest) -> QueueFilter:
 def queue(request: StaffRequest) -> HttpResponse:
     wanted = filter_of(request)
     before = number(request.GET.get("before", "")) or None
-    rows = list_queue(wanted, before=before, limit=PAGE + 1, among=request.scope.queued())
+    rows = list_queue(wanted, before=before, limit=PAGE + 1, among=request.remit.queued())
     context = {
         "rows": rows[:PAGE],
         "next_query": query(request, before=str(rows[PAGE - 1].id)) if len(rows) > PAGE else "",
         "first_query": query(request, before=""),
         "is_first": before is None,
-        "totals": queue_totals(request.scope.queued()),
+        "totals": queue_totals(request.remit.queued()),
         "wanted": wanted,
         "is_filtered": wanted != QueueFilter(),
         "states": STATES,
@@ -107,9 +107,9 @@ def queue_act(request: StaffRequest) -> HttpResponse:
     if not ids or act is None:
         messages.error(request, "Choose some recipients first.")
         return _back(request)
-    ids = list(request.scope.queued().filter(pk__in=ids).values_list("pk", flat=True))
+    ids = list(request.remit.queued().filter(pk__in=ids).values_list("pk", flat=True))
     target = request.POST.get("target", "").strip()
-    if act is Act.REROUTE and not request.scope.may(Permission.ROUTES):
+    if act is Act.REROUTE and not request.remit.may(Permission.ROUTES):
         raise Http404
     _say(request, act, lambda: store.call_sync(services.act, act, ids, actor=request.user.login, target=target))
     return _back(request)

@@ -24,7 +24,7 @@ MAX_SOURCES = 100
 @needs(Permission.REPORTS)
 def report_list(request: StaffRequest) -> HttpResponse:
     since = timezone.now() - timedelta(days=DAYS)
-    rows = _in_scope(request.scope)
+    rows = _in_scope(request.remit)
     sums = rows.filter(received_at__gte=since).exclude(kind="").values("domain", "kind")
     counted = sums.annotate(reports=Count("pk"), good_sum=Sum("good"), bad_sum=Sum("bad")).order_by("domain", "kind")
     names = Domain.objects.values_list("name", flat=True)
@@ -34,14 +34,14 @@ def report_list(request: StaffRequest) -> HttpResponse:
         "sums": [_with_share(dict(row)) | {"is_ours": row["domain"] in ours} for row in counted],
         "sources": _sources(rows, since),
         "page": page_before(request, rows),
-        "records_of": request.scope.domains().filter(is_active=True).order_by("pk").first(),
+        "records_of": request.remit.domains().filter(is_active=True).order_by("pk").first(),
     }
     return page(request, "reports.html", "reports", context)
 
 
 @needs(Permission.REPORTS)
 def report(request: StaffRequest, report_id: int) -> HttpResponse:
-    row = found(_in_scope(request.scope), pk=report_id)
+    row = found(_in_scope(request.remit), pk=report_id)
     lines = row.rows.order_by("is_good", "-count", "pk")[:500]
     return page(request, "report.html", "reports", {"report": row, "lines": lines, "is_tls": row.kind == TLS})
 

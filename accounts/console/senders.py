@@ -50,17 +50,17 @@ class SenderForm(forms.Form):
 def sender_list(request: StaffRequest) -> HttpResponse:
     """All lists that are not one user's own, the newest rule first; POST adds a rule."""
     words, domain_id = words_of(request, "q"), number(request.GET.get("domain", "")) or None
-    form = SenderForm(request.scope, request.POST or None, initial={"domain": domain_id or 0})
+    form = SenderForm(request.remit, request.POST or None, initial={"domain": domain_id or 0})
     if request.method == "POST" and form.is_valid() and _add(request, form):
         return redirect(request.get_full_path())
-    rows = request.scope.sender_rules().select_related("domain")
+    rows = request.remit.sender_rules().select_related("domain")
     rows = rows.filter(domain_id=domain_id) if domain_id else rows
     rows = rows.filter(pattern__icontains=words.lower()) if words else rows
     context = {
         "page": page_before(request, rows),
         "form": form,
         "q": words,
-        "chosen": request.scope.domains().filter(pk=domain_id).first() if domain_id else None,
+        "chosen": request.remit.domains().filter(pk=domain_id).first() if domain_id else None,
         "here": request.get_full_path(),
     }
     return page(request, "senders.html", "senders", context, 422 if form.errors else 200)
@@ -84,7 +84,7 @@ def _add(request: StaffRequest, form: SenderForm) -> bool:
 @require_POST
 def sender_forget(request: StaffRequest) -> HttpResponse:
     pattern, domain_id = request.POST.get("pattern", ""), number(request.POST.get("domain", "")) or None
-    found(request.scope.sender_rules(), pattern=pattern, domain_id=domain_id)
+    found(request.remit.sender_rules(), pattern=pattern, domain_id=domain_id)
     attempt(
         request,
         lambda: store.call_sync(unlist_sender, pattern, domain_id=domain_id, actor=request.user.login),

@@ -86,7 +86,7 @@ def _moment(text: str) -> datetime | None:
 def trace_search(request: StaffRequest) -> HttpResponse:
     wanted = wanted_of(request)
     before = number(request.GET.get("before", ""))
-    domains = None if request.scope.is_everything else request.scope.domain_names
+    domains = None if request.remit.is_everything else request.remit.domain_names
     rows = find(wanted, domains=domains, before=before, limit=PAGE + 1)
     context = {
         "found": [line for one in rows[:PAGE] if (line := _line(visible(one, domains), wanted)) is not None],
@@ -117,13 +117,13 @@ def _line(summary: TraceSummary, wanted: Wanted) -> Found | None:
 
 @needs(Permission.TRACE)
 def trace(request: StaffRequest, trace_id: str) -> HttpResponse:
-    rows = _rows(request.scope, trace_id)
-    waiting = request.scope.queued().filter(queued__trace_id=trace_id, state__in=WAITING_STATES)
+    rows = _rows(request.remit, trace_id)
+    waiting = request.remit.queued().filter(queued__trace_id=trace_id, state__in=WAITING_STATES)
     context = {
         **about(rows),
         "trace_id": trace_id,
         "waiting": list(waiting.order_by("pk").values("address", "next_attempt")[:100]),
-        "parties": parties(request.scope, rows),
+        "parties": parties(request.remit, rows),
     }
     return page(request, "trace.html", "trace", context)
 
@@ -131,7 +131,7 @@ def trace(request: StaffRequest, trace_id: str) -> HttpResponse:
 @needs(Permission.TRACE)
 def trace_text(request: StaffRequest, trace_id: str) -> HttpResponse:
     """The same for a support ticket."""
-    text = as_text(trace_id, _rows(request.scope, trace_id))
+    text = as_text(trace_id, _rows(request.remit, trace_id))
     answer = HttpResponse(text, content_type="text/plain; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="trace-{trace_id}.txt"'
     return answer
@@ -141,15 +141,15 @@ def trace_text(request: StaffRequest, trace_id: str) -> HttpResponse:
 @require_POST
 def trace_share(request: StaffRequest, trace_id: str) -> HttpResponse:
     """A link that shows this message's way to somebody who does not sign in: the part of one of its parties."""
-    rows = _rows(request.scope, trace_id)
+    rows = _rows(request.remit, trace_id)
     party = request.POST.get("party", "")
-    if party not in parties(request.scope, rows):
+    if party not in parties(request.remit, rows):
         messages.error(request, "Choose whom the link is for.")
         return page(
             request,
             "trace.html",
             "trace",
-            {**about(rows), "trace_id": trace_id, "parties": parties(request.scope, rows)},
+            {**about(rows), "trace_id": trace_id, "parties": parties(request.remit, rows)},
         )
     link = request.build_absolute_uri(reverse("shared-trace", args=[make_token(trace_id, party)]))
     context = {"link": link, "party": party, "trace_id": trace_id, "until": timezone.now() + LINK_LIFETIME}

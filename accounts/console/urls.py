@@ -15,6 +15,7 @@ from accounts.console import (
     routes,
     senders,
     tracing,
+    user_files,
     users,
 )
 
@@ -31,6 +32,8 @@ urlpatterns = [
     path("domains/<int:domain_id>/delete/", domains.domain_delete, name="domain-delete"),
     path("users/", users.user_list, name="users"),
     path("users/new/", users.user_new, name="user-new"),
+    path("users/import/", user_files.import_page, name="users-import"),
+    path("users/export.csv", user_files.export, name="users-export"),
     path("users/<int:user_id>/", users.user, name="user"),
     path("users/<int:user_id>/password/", users.user_password, name="user-password"),
     path("users/<int:user_id>/second-factor/", users.user_second_factor, name="user-second-factor"),

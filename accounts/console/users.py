@@ -157,7 +157,7 @@ class NewUserForm(PasswordForm, UserForm):
 
 @needs(Permission.USERS)
 def user_list(request: StaffRequest) -> HttpResponse:
-    rows = request.scope.users().annotate(used=F("usage__octets"))
+    rows = request.remit.users().annotate(used=F("usage__octets"))
     words = words_of(request, "q")
     for word in words.split()[:5]:
         rows = rows.filter(Q(login__icontains=word) | Q(name__icontains=word))
@@ -167,12 +167,12 @@ def user_list(request: StaffRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @needs(Permission.CHANGE_USERS)
 def user_new(request: StaffRequest) -> HttpResponse:
-    form = NewUserForm(request.scope, request.POST or None, initial=_new_user(request))
+    form = NewUserForm(request.remit, request.POST or None, initial=_new_user(request))
     if request.method == "POST" and form.is_valid():
         try:
             is_invited = form.cleaned_data["invites"] and not form.cleaned_data["password"]
             made, password_hash = ("", None) if is_invited else form.new_password()
-            must_hold(request.scope, form.cleaned_data["login"], "login")
+            must_hold(request.remit, form.cleaned_data["login"], "login")
             login = names.own_address(form.cleaned_data["login"])[0]
             octets, count = form.limits()
             store.call_sync(
@@ -193,7 +193,7 @@ def user_new(request: StaffRequest) -> HttpResponse:
             if is_invited:
                 return _invitation(request, created, f"{login} is here")
             return _secret(request, created, f"{login} is here", "Password", made)
-    domains = list(request.scope.domains().order_by("name").values_list("name", flat=True)[:200])
+    domains = list(request.remit.domains().order_by("name").values_list("name", flat=True)[:200])
     return page(request, "user_new.html", "users", {"form": form, "domains": domains}, 422 if form.errors else 200)
 
 
@@ -204,13 +204,13 @@ def _new_user(request: StaffRequest) -> dict[str, object]:
 def _login_start(request: StaffRequest) -> str:
     """From a domain's page: "@" and the domain, to be completed."""
     name = request.GET.get("domain", "")
-    return f"@{name}" if request.scope.domains().filter(name=name).exists() else ""
+    return f"@{name}" if request.remit.domains().filter(name=name).exists() else ""
 
 
 @needs(Permission.USERS)
 def user(request: StaffRequest, user_id: int) -> HttpResponse:
-    row = found(request.scope.users().select_related("domain"), pk=user_id)
-    form = UserSettingsForm(request.scope, request.POST or None, initial=_settings_of(row))
+    row = found(request.remit.users().select_related("domain"), pk=user_id)
+    form = UserSettingsForm(request.remit, request.POST or None, initial=_settings_of(row))
     if request.method == "POST":
         found(_changeable(request), pk=user_id)
     if request.method == "POST" and form.is_valid():
@@ -239,8 +239,8 @@ def user(request: StaffRequest, user_id: int) -> HttpResponse:
 
 def _changeable(request: StaffRequest) -> QuerySet[User]:
     """Those that this person may change: none without the permission."""
-    rows = request.scope.changeable_users()
-    return rows if request.scope.may(Permission.CHANGE_USERS) else rows.none()
+    rows = request.remit.changeable_users()
+    return rows if request.remit.may(Permission.CHANGE_USERS) else rows.none()
 
 
 def _settings_of(row: User) -> dict[str, object]:
@@ -265,7 +265,7 @@ def _user_page(
 ) -> HttpResponse:
     room = room_of(row.pk)
     boxes = Mailbox.objects.filter(owner=row).count()
-    addresses = request.scope.addresses().filter(targets__user=row).order_by("address")
+    addresses = request.remit.addresses().filter(targets__user=row).order_by("address")
     changes = _changeable(request).filter(pk=row.pk).exists()
     context = {
         "row": row,
@@ -300,7 +300,7 @@ def user_password(request: StaffRequest, user_id: int) -> HttpResponse:
             if row.pk == request.user.pk:
                 update_session_auth_hash(request, row)
             return _secret(request, row, f"{row.login} has a new password", "Password", made)
-    return _user_page(request, row, UserSettingsForm(request.scope, initial=_settings_of(row)), form, 422)
+    return _user_page(request, row, UserSettingsForm(request.remit, initial=_settings_of(row)), form, 422)
 
 
 @needs(Permission.CHANGE_USERS)

@@ -112,7 +112,7 @@ def _check(rows: Iterable[ImportRow], create_domains: bool, invites: bool, repor
         try:
             item = _check_row(row, invites)
             if item.domain not in domains and not create_domains:
-                raise AlreadyExists(f"{item.domain} is not one of our domains (--create-domains makes it).")
+                raise AlreadyExists(f"{item.domain} is not one of our domains, and missing ones are not to be made.")
             if item.user.login in taken:
                 raise AlreadyExists(f"{item.user.login} is here already.")
             if item.user.login in first_line:

@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.auth.door import check
-from accounts.management.user_file import UnreadableFile, read_users
 from accounts.models import AuditEntry, DkimKey, Domain, User
 from accounts.services import ImportRow, create_address, import_users
+from accounts.services.user_file import UnreadableFile, read_users
 from mailservers.models import Mailbox
 from mailservers.store.engine import store
 from tests.accounts.conftest import ACTOR
@@ -78,7 +78,7 @@ class TestImport:
 
     BAD = (
         (ImportRow(3, "nobody", "x"), "no “@”"),
-        (ImportRow(4, "x@elsewhere.test", "x"), "--create-domains"),
+        (ImportRow(4, "x@elsewhere.test", "x"), "not one of our domains"),
         (ImportRow(5, "ben@harbour.test", "x"), "here already"),
         (ImportRow(6, "info@harbour.test", "x"), "here already"),
         (ImportRow(7, "ok@harbour.test", "x"), "on line 2"),

@@ -35,6 +35,7 @@ PAGES = (
     "/mail/settings/transfer/",
     "/console/",
     "/console/users/",
+    "/console/users/import/",
     "/console/domains/",
     "/console/addresses/",
     "/console/senders/",

@@ -15,7 +15,6 @@ from django.core.management.base import CommandParser
 from accounts.auth.app_secrets import SCOPES
 from accounts.auth.scram import Keys
 from accounts.management.accounts_command import AccountsCommand, count, find_domain, find_user
-from accounts.management.user_file import UnreadableFile, read_users
 from accounts.models import Credential, Role, User
 from accounts.services import (
     COMMAND_LINE,
@@ -38,6 +37,7 @@ from accounts.services import (
     set_user_quota,
     update_user,
 )
+from accounts.services.user_file import UnreadableFile, read_users
 from accounts.sign_in.tokens import INVITATION_LIFETIME, LIFETIME, make_one_time_link, make_password_link
 from mailservers.models import Usage
 from mailservers.store.engine import store

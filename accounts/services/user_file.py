@@ -1,16 +1,22 @@
-"""Reading a CSV file of users: header `login` and, optional, `password,name,quota,role`, in any order."""
+"""A CSV file of users: header `login` and, optional, `password,name,quota,role`, in any order.
+
+What is written can be read again. A cell that a spreadsheet would take for a formula gets a `'` in front, which reading
+takes off."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from accounts.services import ImportRow
+from accounts.models import User
+from accounts.services.importing import ImportRow
 
 REQUIRED = ("login",)
 OPTIONAL = ("password", "name", "quota", "role")
 MAX_ROWS = 100_000
+_FORMULA = ("=", "+", "-", "@", "\t", "'")  # how a cell begins that is more than text to a spreadsheet
 
 
 class UnreadableFile(Exception):
@@ -68,4 +74,29 @@ def _take(result: UserFile, line: int, columns: list[str], cells: list[str]) -> 
         return
     if len(result.rows) >= MAX_ROWS:
         raise UnreadableFile(f"more than {MAX_ROWS:,} users: split the file")
-    result.rows.append(ImportRow(line, **{"login": "", **dict(zip(columns, cells))}))
+    values = dict(zip(columns, cells))
+    if "name" in values:
+        values["name"] = _as_read(values["name"])
+    result.rows.append(ImportRow(line, **{"login": "", **values}))
+
+
+def write_users(users: Iterable[User]) -> Iterator[str]:
+    """Lines of a file that `read_users` reads; passwords are known to nobody."""
+    for cells in _rows(users):
+        line = io.StringIO()
+        csv.writer(line).writerow(cells)
+        yield line.getvalue()
+
+
+def _rows(users: Iterable[User]) -> Iterator[tuple[str, ...]]:
+    yield "login", "name", "quota", "role"
+    for user in users:
+        yield user.login, _as_written(user.name), str(user.quota_octets or ""), user.role
+
+
+def _as_written(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _as_read(text: str) -> str:
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
