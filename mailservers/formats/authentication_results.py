@@ -17,6 +17,7 @@ MAX_OCTETS = 64 * 1024
 MAX_RESULTS = 100
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+\Z")  # RFC 2045 5.1
+_KEYWORD = re.compile(r"[A-Za-z0-9_-]+")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]*@[A-Za-z0-9.-]+\Z")
 _SPECIAL = re.compile(r"[()\"\\;]")
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
@@ -90,6 +91,8 @@ def _parse_resinfo(piece: str) -> MethodResult | None:
     if not pairs or "." in pairs[0][0]:
         return None
     method, result = pairs[0]
+    if not _KEYWORD.fullmatch(result):  # RFC 8601 2.2: what is no keyword is no result
+        return None
     reason = next((value for name, value in pairs[1:] if name == "reason"), "")
     return MethodResult(method, result.lower(), reason, tuple(pair for pair in pairs[1:] if "." in pair[0]))
 

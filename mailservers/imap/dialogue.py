@@ -292,6 +292,10 @@ class Dialogue:
     async def _next_line(self) -> bytes:
         """A line of an authentication exchange."""
         while (line := self.reader.next_line()) is None:
+            if self._farewell is not None:  # said while nothing was waited for yet
+                raise Disconnect(self._farewell)
+            if self._finishing:
+                raise ConnectionResetError
             self._line_wanted = asyncio.get_running_loop().create_future()
             try:
                 await self._line_wanted

@@ -70,7 +70,9 @@ _STYLE_NAMES = """
 """
 _STYLES = set(_STYLE_NAMES.split())
 # Anything that can name an address, escape a check, or run: such a declaration is dropped whole.
-_UNFIT_STYLE = re.compile(r"[\\@<>{}]|/\*|url|image|expression|import|javascript|behavior|-moz-|element\s*\(", re.I)
+_UNFIT_STYLE = re.compile(
+    r"[\\@<>{}=\x00-\x08\x0b\x0e-\x1f\x7f]|/\*|url|image|expression|import|javascript|behavior|-moz-|element\s*\(", re.I
+)
 _DATA_IMAGE = re.compile(r"data:image/(?:png|jpe?g|gif|webp);base64,[A-Za-z0-9+/=\s]+\Z", re.IGNORECASE)
 _LINK = re.compile(r"\s*(?:https?://|mailto:|tel:)", re.IGNORECASE)
 _REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
