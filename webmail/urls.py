@@ -82,6 +82,7 @@ urlpatterns = [
     path("mail/<int:mailbox_id>/<int:uid>/", reading.message, name="message"),
     path("mail/<int:mailbox_id>/<int:uid>/html/<str:address>/", reading.html_body, name="message-html"),
     path("mail/<int:mailbox_id>/<int:uid>/part/<str:address>/", reading.part, name="message-part"),
+    path("mail/<int:mailbox_id>/<int:uid>/part/<str:address>/text/", reading.part_preview, name="part-preview"),
     path("mail/picture/", pictures.picture, name="picture"),
     path("mail/<int:mailbox_id>/<int:uid>/pictures/", pictures.pictures, name="message-pictures"),
     path("mail/<int:mailbox_id>/<int:uid>/unsubscribe/", unsubscribing.unsubscribe, name="unsubscribe"),

@@ -37,6 +37,9 @@ from webmail.reading.unsubscribing import has_left, way_of
 from webmail.sending.views import tracker_context
 
 MAX_SOURCE = 1_000_000  # octets shown; the download has all
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+MAX_PICTURE = 10 * 1024 * 1024  # octets of an attached picture that is shown
+MAX_PREVIEW = 64 * 1024  # octets of an attached text that are shown
 MAX_CONVERSATION = 100  # messages shown of one
 MAX_PEOPLE = 500  # addresses shown of one field
 
@@ -50,6 +53,15 @@ class Attachment:
     type: str
     icon: str
     size: int
+
+    @property
+    def is_picture(self) -> bool:
+        """One that browsers draw, and that is sent as what it is."""
+        return self.type in PICTURES and self.size <= MAX_PICTURE
+
+    @property
+    def is_text(self) -> bool:
+        return self.type.startswith("text/") and self.type not in ("text/html", "text/rtf", "text/calendar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,17 @@ def part(request: MailRequest, mailbox_id: int, uid: int, address: str) -> HttpR
     pieces = decoded(chunks(raw, found.body_start, found.end), found.encoding)
     content = decode_body(raw, found) if isinstance(raw, bytes) else pieces
     return parts.download(content, parts.file_name(found, address), parts.safe_type(found))
+
+
+@mail_view
+@require_safe
+def part_preview(request: MailRequest, mailbox_id: int, uid: int, address: str) -> HttpResponse:
+    """The beginning of an attached text, as text."""
+    _, raw, found = _part(request, mailbox_id, uid, address)
+    if found.maintype != b"text":
+        raise Http404
+    context = {"text": part_source(raw, found, MAX_PREVIEW), "is_cut": decoded_size(found) > MAX_PREVIEW}
+    return render(request, "webmail/_part_preview.html", context)
 
 
 @mail_view
