@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.utils import timezone
+from ninja import Schema
 
 from accounts.models import Credential, Domain, User
 from accounts.services import COMMAND_LINE, add_credential
@@ -52,6 +55,15 @@ class AccountsCommand(BaseCommand):
         widths = [max(len(cell) for cell in column) for column in zip(head, *rows)]
         for cells in (head, *rows):
             self.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip())
+
+    @staticmethod
+    def json_argument(parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", dest="as_json", help="as the REST API says it, for programs")
+
+    def write_json(self, schema: type[Schema], rows: Iterable[Any]) -> None:
+        """The rows as the REST API's items."""
+        items = [schema.from_orm(row).model_dump(mode="json") for row in rows]
+        self.stdout.write(json.dumps(items, indent=2, ensure_ascii=False))
 
     # ------------------------------------------------------------ app passwords and tokens
 

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from django.db.models import Count, QuerySet
 
 from accounts import keys
+from accounts.api.domains import DomainOut
 from accounts.management.accounts_command import AccountsCommand, find_domain
 from accounts.models import DkimKey, Domain
 from accounts.services import COMMAND_LINE, create_domain, delete_domain, names, set_domain_quota
@@ -21,6 +22,7 @@ class Command(AccountsCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(metavar="ACTION", required=True)
         one = actions.add_parser("list", help="all domains with their DNS records")
+        self.json_argument(one)
         one.set_defaults(act=self.list_domains)
         for action, act, text in (
             ("add", self.add_domain, "make a domain and its DKIM keys"),
@@ -36,7 +38,10 @@ class Command(AccountsCommand):
         one.add_argument("--quota-messages", default="", metavar="N", help="how many messages")
         one.set_defaults(act=self.set_quota)
 
-    def list_domains(self, **_: Any) -> None:
+    def list_domains(self, as_json: bool, **_: Any) -> None:
+        if as_json:
+            self.write_json(DomainOut, Domain.objects.order_by("name"))
+            return
         domains = Domain.objects.order_by("name").annotate(
             users_count=Count("users", distinct=True), addresses_count=Count("addresses", distinct=True)
         )

@@ -10,6 +10,7 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
+from accounts.api.sending import QueuedOut
 from accounts.management.accounts_command import AccountsCommand
 from accounts.services import COMMAND_LINE, names
 from accounts.services.queue import MAX_IDS, Act, act
@@ -34,6 +35,7 @@ class Command(AccountsCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(metavar="ACTION", required=True)
         one = actions.add_parser("list", help="what waits, the newest first")
+        self.json_argument(one)
         _add_filters(one)
         one.add_argument("--ids", action="store_true", help="only the numbers, for other commands")
         one.set_defaults(act=self.list_waiting)
@@ -51,8 +53,11 @@ class Command(AccountsCommand):
                 one.add_argument("--via", default="", metavar="HOST[:PORT]", help="left out: the ordinary way again")
             one.set_defaults(act=partial(self.carry_out, what))
 
-    def list_waiting(self, ids: bool, **options: Any) -> None:
+    def list_waiting(self, ids: bool, as_json: bool, **options: Any) -> None:
         rows = every(_filter(options))
+        if as_json:
+            self.write_json(QueuedOut, rows)
+            return
         if ids:
             for row in rows:
                 self.stdout.write(str(row.id))

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
+from accounts.api.sending import RouteOut
 from accounts.management.accounts_command import AccountsCommand
 from accounts.services import COMMAND_LINE, create_route, delete_route, update_route
 from accounts.services.routes import RouteValues, Security, Transport
@@ -22,7 +23,9 @@ class Command(AccountsCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(metavar="ACTION", required=True)
-        actions.add_parser("list", help="all routes").set_defaults(act=self.list_routes)
+        one = actions.add_parser("list", help="all routes")
+        self.json_argument(one)
+        one.set_defaults(act=self.list_routes)
         for action, act, text in (
             ("set", self.set_route, "make a route, or make it anew"),
             ("delete", self.delete, "mail goes as without it"),
@@ -36,7 +39,10 @@ class Command(AccountsCommand):
             if action == "set":
                 _add_way(one)
 
-    def list_routes(self, **_: Any) -> None:
+    def list_routes(self, as_json: bool, **_: Any) -> None:
+        if as_json:
+            self.write_json(RouteOut, SendingRoute.objects.order_by("recipient", "sender"))
+            return
         rows = [
             (
                 row.recipient or "*",

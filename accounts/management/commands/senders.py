@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
+from accounts.api.sending import SenderOut
 from accounts.management.accounts_command import AccountsCommand, find_domain, find_user
 from accounts.services import COMMAND_LINE, list_sender, unlist_sender
 from mailservers.models import SenderRule
@@ -19,7 +20,9 @@ class Command(AccountsCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(metavar="ACTION", required=True)
-        actions.add_parser("list", help="all rules").set_defaults(act=self.list_rules)
+        one = actions.add_parser("list", help="all rules")
+        self.json_argument(one)
+        one.set_defaults(act=self.list_rules)
         for action, act, text in (
             ("allow", self.allow, "never Junk, if the sender is who they say"),
             ("block", self.block, "refused; for one user: Junk"),
@@ -30,8 +33,11 @@ class Command(AccountsCommand):
             one.add_argument("--for", dest="whose", default="", metavar="DOMAIN|LOGIN", help="else for everybody")
             one.set_defaults(act=act)
 
-    def list_rules(self, **_: Any) -> None:
+    def list_rules(self, as_json: bool, **_: Any) -> None:
         rules = SenderRule.objects.select_related("user", "domain").order_by("domain__name", "user__login", "pattern")
+        if as_json:
+            self.write_json(SenderOut, rules.filter(user=None))
+            return
         rows = [(r.pattern, "block" if r.is_block else "allow", _whose(r)) for r in rules]
         self.table(("SENDER", "RULE", "FOR"), sorted(rows, key=lambda row: (row[2] != "everybody", "@" in row[2], row)))
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
+from accounts.api.users import UserOut
 from accounts.auth.app_secrets import SCOPES
 from accounts.auth.scram import Keys
 from accounts.management.accounts_command import AccountsCommand, count, find_domain, find_user
@@ -60,6 +61,7 @@ class Command(AccountsCommand):
         one.set_defaults(act=self.import_file)
 
         one = actions.add_parser("list", help="all users, or those of one domain")
+        self.json_argument(one)
         one.add_argument("domain", nargs="?", help="only this domain's")
         one.set_defaults(act=self.list_users)
 
@@ -179,10 +181,13 @@ class Command(AccountsCommand):
         if len(report.problems) > SHOWN_PROBLEMS:
             self.stderr.write(f"… and {len(report.problems) - SHOWN_PROBLEMS} more")
 
-    def list_users(self, domain: str | None, **_: Any) -> None:
+    def list_users(self, domain: str | None, as_json: bool, **_: Any) -> None:
         users = User.objects.order_by("domain__name", "login").select_related("usage")
         if domain is not None:
             users = users.filter(domain__name=domain.lower())
+        if as_json:
+            self.write_json(UserOut, users.prefetch_related("scope"))
+            return
         rows = [
             (
                 user.login,
