@@ -12,6 +12,7 @@ from django.utils import formats, timezone
 from mailservers.outbound.tracking import NextTry, next_tries
 from mailservers.store.lists import NO_MARKS, ListRow, Marks
 from webmail.folders.tree import Folder
+from webmail.labels import Label, labels_of
 
 AVATAR_COLOURS = 8
 
@@ -27,6 +28,10 @@ class Line:
     folder: Folder | None  # shown in lists over several folders
     opens_draft: bool = False
     fits: bool = True  # False: only updates a line that is already shown
+
+    @property
+    def labels(self) -> list[Label]:
+        return labels_of(self.row.keywords) if self.row.keywords else []
 
     @property
     def subject(self) -> str:

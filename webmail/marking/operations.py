@@ -48,6 +48,17 @@ def mark(tx: Transaction, user_id: int, chosen: Chosen, change: FlagChange, flag
     return marked
 
 
+def label(tx: Transaction, user_id: int, chosen: Chosen, change: FlagChange, keyword: str) -> int:
+    """Add or remove a keyword; how many messages were found."""
+    marked = 0
+    for mailbox_id, uids in sorted(chosen.items()):
+        access = reach(user_id, mailbox_id, "w")
+        may = may_change(access.rights)
+        stored = store_flags(tx, access.row.owner_id, mailbox_id, uids, change, keywords=(keyword,), may=may)
+        marked += len(stored.rows)
+    return marked
+
+
 def move_chosen(
     tx: Transaction,
     user_id: int,

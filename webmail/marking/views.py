@@ -21,6 +21,7 @@ from mailservers.store.flags import FlagChange
 from mailservers.store.queries import list_mailboxes
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import arrange, shown_name
+from webmail.labels import is_label, keyword_of
 from webmail.marking import operations
 from webmail.marking.operations import Chosen, Moved
 
@@ -39,8 +40,10 @@ class Done:
 @mail_view
 @require_POST
 def act(request: MailRequest) -> HttpResponse:
-    """`action` on every `item` ("mailbox-uid"), or `move_to` a mailbox; `target` is the mailbox to empty."""
-    action = _move if "move_to" in request.POST else ACTIONS.get(request.POST.get("action", ""))
+    """`action` on every `item` ("mailbox-uid"), or `move_to` a mailbox, or a label (`add_label`, `drop_label`: its
+    keyword; `new_label`: its text, with the action "label"); `target` is the mailbox to empty."""
+    action = next((one for name, one in BY_FIELD.items() if name in request.POST), None)
+    action = action or ACTIONS.get(request.POST.get("action", ""))
     if action is None:
         raise Http404
     items = request.POST.getlist("item")[:MAX_ITEMS]
@@ -124,6 +127,18 @@ def _move(request: MailRequest, chosen: Chosen) -> Done:
     return _moved(moved, f"moved to {shown_name(target)}")
 
 
+def _labelling(change: FlagChange, field: str) -> Action:
+    def action(request: MailRequest, chosen: Chosen) -> Done:
+        value = request.POST.get(field, "")
+        keyword = keyword_of(value) if field == "new_label" else value
+        if not is_label(keyword):
+            raise Http404
+        store.call_sync(operations.label, request.user.pk, chosen, change, keyword)
+        return Done("")
+
+    return action
+
+
 def _erase(request: MailRequest, chosen: Chosen) -> Done:
     erased = store.call_sync(operations.erase, request.user.pk, chosen)
     return Done(f"{_count(erased)} {_deleted()}.", left=True)
@@ -157,7 +172,13 @@ def _empty(request: MailRequest, chosen: Chosen) -> Done:
     return Done(f"{_count(erased)} {_deleted()}.", left=True)
 
 
+BY_FIELD: dict[str, Action] = {
+    "move_to": _move,
+    "add_label": _labelling(FlagChange.ADD, "add_label"),
+    "drop_label": _labelling(FlagChange.REMOVE, "drop_label"),
+}
 ACTIONS: dict[str, Action] = {
+    "label": _labelling(FlagChange.ADD, "new_label"),
     "read": _marking(FlagChange.ADD, Flag.SEEN),
     "unread": _marking(FlagChange.REMOVE, Flag.SEEN),
     "star": _marking(FlagChange.ADD, Flag.FLAGGED),

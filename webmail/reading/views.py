@@ -25,6 +25,7 @@ from mailservers.store.pictures import shows_pictures_of
 from mailservers.store.tracing.opening import Opener, openings
 from webmail.access import MailRequest, mail_view, wants_part
 from webmail.folders.tree import Folder, FolderTree, folder_tree
+from webmail.labels import known_labels, labels_of
 from webmail.listing.lines import Line, colour, initial, line_of
 from webmail.listing.views import page_context
 from webmail.reading import parts
@@ -209,6 +210,8 @@ def reader_context(request: MailRequest, opened: lists.OpenMessage) -> dict[str,
         "attachments": [attachment(place) for place in layout.attachments],
         "way_out": way_of(opened, raw),
         "has_left": has_left(opened),
+        "labels": labels_of(row.keywords),
+        "known_labels": known_labels(request.user.pk),
         "is_calendar": any(place.part.subtype == b"calendar" for place in layout.attachments),
     }
 

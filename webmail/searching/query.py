@@ -27,6 +27,7 @@ from mailservers.formats.search_keys import (
     Or,
     Smaller,
 )
+from webmail.labels import NoLabel, keyword_of
 
 MAX_QUERY = 500  # characters
 MAX_TERMS = 20
@@ -101,13 +102,23 @@ def _day(how: str) -> Callable[[str], Key | None]:
     return read
 
 
+def _label(text: str) -> Key:
+    """A label as people see it, which may be one of Thunderbird's or a keyword of that name, or any keyword."""
+    plain = Flag(text.lstrip("\\").replace(" ", "_"))
+    try:
+        label = Flag(keyword_of(text))
+    except NoLabel:
+        return plain
+    return Or(plain, label) if plain.name.isascii() and label.name.lower() != plain.name.lower() else label
+
+
 _OPERATORS: dict[str, Callable[[str], Key | None]] = {
     "from": lambda value: Header("from", value),
     "to": _recipient,
     "cc": lambda value: Header("cc", value),
     "subject": lambda value: Header("subject", value),
     "filename": FileName,
-    "label": lambda value: Flag(value.lstrip("\\")),
+    "label": _label,
     "has": lambda value: HasAttachment() if value.lower().startswith("attach") else None,
     "is": lambda value: _IS.get(value.lower()),
     "larger": _size(Larger),
