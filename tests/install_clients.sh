@@ -15,7 +15,7 @@ if [ ! -d "$clients/python" ]; then
         echo "could not be installed: imapclient imap-tools"
     }
 fi
-packages="chromium postfix openssl swaks libnet-ssleay-perl msmtp isync curl fetchmail offlineimap3 getmail6 mutt postgresql strace faketime e2fsprogs rspamd clamav-daemon"
+packages="chromium postfix openssl swaks libnet-ssleay-perl msmtp isync curl fetchmail offlineimap3 getmail6 mutt postgresql strace faketime e2fsprogs rspamd clamav-daemon unbound bind9-dnsutils pebble opendkim-tools"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" || missing="$missing $package"
