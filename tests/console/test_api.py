@@ -359,3 +359,10 @@ def test_the_description(world: World) -> None:
     page = answer.content.decode()
     assert "/users/{user_id}" in page and "<style" not in page and "cdn" not in page
     assert "<script>" not in page
+
+
+@pytest.mark.parametrize("address", ["/api/v1/nothing", "/api/v1/domains/", "/api/v2/users", "/api/x/y/z"])
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_an_address_that_is_none_is_told_in_json(address: str, method: str, mail: None) -> None:
+    answer = getattr(Client(enforce_csrf_checks=True), method)(address)
+    assert answer.status_code == 404 and set(answer.json()) == {"error", "field"}
