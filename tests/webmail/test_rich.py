@@ -225,11 +225,38 @@ def test_a_reply_carries_the_original_as_it_was(browser: Client, anna: User, put
     sent = only(anna, "Sent")[1]
     html = text_of(sent, "html")
     assert '<blockquote type="cite"' in html and 'bgcolor="#eeeeee"' in html and "color:red" in html
-    assert "<script" not in html and 'src="https://far.test/x.png"' in html and "data-mail-quote" not in html
+    assert "<script" not in html and 'src="https://far.test/x.png"' in html
     (image,) = [part for part in sent.walk() if part.get_content_type() == "image/png"]
     assert f'src="cid:{image["Content-ID"][1:-1]}"' in html
     plain = text_of(sent)
     assert plain.startswith("Too dear.\n") and "> Sails are cheap." in plain
+
+
+def test_a_quote_that_another_program_changed_is_kept_as_it_is(browser: Client, anna: User, put: Put) -> None:
+    place = put(anna, newsletter())
+    origin = f"reply {place.mailbox_id} {place.uid}"
+    browser.post("/mail/compose/save/", {"origin": origin, "html": f"<p>Yes</p>{QUOTE}"})
+    draft_place, draft = only(anna, "Drafts")
+    page = f"/mail/compose/draft/{draft_place.mailbox_id}/{draft_place.uid}/"
+    assert "data-mail-quote" in browser.get(page).content.decode()
+    changed = draft.as_bytes().replace(b"\n", b"\r\n").replace(b"Sails ", b"Oars ")
+    place = put(anna, changed, "Drafts")
+    page = browser.get(f"/mail/compose/draft/{place.mailbox_id}/{place.uid}/").content.decode()
+    assert "Oars" in page and "data-mail-quote=" not in page
+
+
+def test_a_sent_answer_can_be_written_anew(browser: Client, anna: User, put: Put) -> None:
+    """Nothing of the quote is lost when the letter is no answer any more."""
+    place = put(anna, newsletter())
+    fields = {
+        "to": "anna@harbour.test",
+        "origin": f"reply {place.mailbox_id} {place.uid}",
+        "html": f"<p>Yes</p>{QUOTE}",
+    }
+    browser.post("/mail/compose/send/", fields)
+    sent, _ = only(anna, "Sent")
+    page = browser.get(f"/mail/compose/again/{sent.mailbox_id}/{sent.uid}/").content.decode()
+    assert "Sails" in page and "data-mail-quote=" not in page
 
 
 def test_a_forward_has_each_picture_once(browser: Client, anna: User, put: Put) -> None:

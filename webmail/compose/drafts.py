@@ -134,7 +134,7 @@ def write(
     references = [*origin.references.split(), origin.message_id_field] if origin else [reply_to]
     parse = _lenient if for_draft else parse_people
     sender = choose_sender(identities(user), letter.sender)
-    body = _body(user, letter, pictures, origin, for_draft=for_draft)
+    body = _body(user, letter, pictures, origin)
     total = sum(len(file.content) for file in [*files, *(picture.file for picture in body.pictures)])
     if total > settings.WEB_ATTACHMENTS_LIMIT:
         raise TooLarge(f"Attachments and pictures may be {settings.WEB_ATTACHMENTS_LIMIT // 2**20} MB together.")
@@ -163,9 +163,7 @@ class _Body:
     pictures: Sequence[Picture] = ()
 
 
-def _body(
-    user: User, letter: Letter, uploads: Sequence[UploadedFile], origin: OpenMessage | None, *, for_draft: bool
-) -> _Body:
+def _body(user: User, letter: Letter, uploads: Sequence[UploadedFile], origin: OpenMessage | None) -> _Body:
     """A plain letter's text; of a rich one the HTML with the original's in its place, and the text that says the
     same."""
     if not letter.html:
@@ -175,7 +173,7 @@ def _body(
     pictures = pictures_of(letter, uploads, [one for one in (draft, origin) if one is not None])
     has_quote = rich.EMPTY_QUOTE in letter.html and letter.origin is not None
     quote = quote_of(user.pk, letter.origin) if has_quote and letter.origin else None
-    html = rich.with_quote(rich.dressed(letter.html), quote.html if quote else "", is_marked=for_draft)
+    html = rich.with_quote(rich.dressed(letter.html), quote.html if quote else "")
     text = rich.to_text(letter.html, quote.text if quote else "")
     return _Body(text, html, [*pictures, *(quote.pictures if quote else ())])
 
@@ -200,12 +198,17 @@ def _lenient(text: str) -> list[Person]:
 
 def load(user: User, opened: OpenMessage, raw: Octets) -> Letter:
     """A draft, ours or another client's, as a letter."""
+    return _load(user, opened, raw, is_answer=True)
+
+
+def _load(user: User, opened: OpenMessage, raw: Octets, *, is_answer: bool) -> Letter:
+    """`is_answer`: to what it was an answer to, if it was to anything."""
     header = raw[: min(load_parts(opened.parts).body_start, MAX_HEADER_OCTETS)]
     fields = read_fields(raw, opened)
-    origin = first_field(header, ORIGIN_FIELD.encode())
+    origin = _origin(opened, first_field(header, ORIGIN_FIELD.encode())) if is_answer else None
     sender = people_of(fields["from"])
     stored = _stored_html(opened, raw)
-    html = _for_editor(stored, has_origin=origin is not None)
+    html = _for_editor(user, origin, stored)
     return Letter(
         sender=sender[0].address if sender else "",
         to=as_text(people_of(fields["to"])),
@@ -218,7 +221,7 @@ def load(user: User, opened: OpenMessage, raw: Octets) -> Letter:
         wants_receipt=first_field(header, b"disposition-notification-to") is not None,
         wants_delivery=first_field(header, NOTIFY_FIELD.encode()) is not None,
         draft_uid=opened.row.uid,
-        origin=_origin(opened, origin),
+        origin=origin,
         files=_attached(opened, rich.content_ids(stored)),
     )
 
@@ -232,14 +235,15 @@ def _stored_html(opened: OpenMessage, raw: Octets) -> str:
         return ""
 
 
-def _for_editor(html: str, *, has_origin: bool) -> str:
-    return rich.undressed(rich.without_quote(html) if has_origin else html.replace(f' {rich.QUOTE_MARK}="1"', ""))
+def _for_editor(user: User, origin: Origin | None, html: str) -> str:
+    quote = quote_of(user.pk, origin) if origin is not None and rich.QUOTE_MARK in html else None
+    return rich.undressed(rich.without_quote(html, quote.html if quote else ""))
 
 
 def as_new(user: User, opened: OpenMessage, raw: Octets) -> Letter:
     """A message, sent or received, as a letter that has not been written before."""
-    letter = load(user, opened, raw)
-    letter.draft_uid = letter.origin = None
+    letter = _load(user, opened, raw, is_answer=False)
+    letter.draft_uid = None
     return letter
 
 

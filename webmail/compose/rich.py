@@ -96,27 +96,23 @@ def undressed(html: str) -> str:
     )
 
 
-def with_quote(html: str, quote: str, *, is_marked: bool) -> str:
-    """Cleaned HTML with the original in its place, once. `is_marked`: so that a draft can be taken apart again."""
+def with_quote(html: str, quote: str) -> str:
+    """Cleaned HTML with the original in its place, once. The mark stays: a letter that comes back to be written on can
+    be taken apart again."""
     before, found, after = html.partition(EMPTY_QUOTE)
-    if not found:
-        return html
-    mark = f' {QUOTE_MARK}="1"' if is_marked else ""
-    return f"{before}<div{mark}>{quote}</div>{after.replace(EMPTY_QUOTE, '')}"
+    return before + _marked(quote) + after.replace(EMPTY_QUOTE, "") if found else html
 
 
-def without_quote(html: str) -> str:
-    """The opposite of a marked `with_quote`."""
-    if QUOTE_MARK not in html:
-        return html
-    tree = LexborHTMLParser(html)
-    for number, node in enumerate(tree.css(f"div[{QUOTE_MARK}]")):
-        for child in list(node.iter(include_text=True)):
-            child.decompose()
-        if number:
-            node.decompose()
-    body = tree.body
-    return "".join(child.html or "" for child in body.iter(include_text=True)) if body is not None else ""
+def without_quote(html: str, quote: str) -> str:
+    """The opposite, where the cleaned HTML holds this very quote; one that another program has changed stays as it is,
+    without the mark."""
+    before, found, after = html.partition(_marked(clean_written(quote))) if quote else (html, "", "")
+    mark = f' {QUOTE_MARK}="1"'
+    return before.replace(mark, "") + (EMPTY_QUOTE if found else "") + after.replace(mark, "")
+
+
+def _marked(quote: str) -> str:
+    return f'<div {QUOTE_MARK}="1">{quote}</div>'
 
 
 def from_text(text: str) -> str:
