@@ -44,6 +44,7 @@ CHALLENGE = "acme-challenge/"
 PURPOSE = b"postroom acme account"
 ORDER_WITHIN_S = 120
 RETRY_FIRST_S, RETRY_MAX_S = 300, 12 * 3600
+NONCE_TRIES = 4  # of one request, each of them two in the library
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")  # RFC 8555 section 8.1: base64url
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
 
@@ -157,9 +158,23 @@ def _new_key() -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+class _Network(client.ClientNetwork):
+    """The library asks once more when a nonce was not accepted; an authority that is restarted, or several behind one
+    name, may refuse the next one, too (RFC 8555 section 6.5)."""
+
+    def post(self, *args: Any, **kwargs: Any) -> Any:
+        for _ in range(NONCE_TRIES - 1):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+        return super().post(*args, **kwargs)
+
+
 def _authority(email: str) -> client.ClientV2:
     """With our account, which is made at the first order."""
-    net = client.ClientNetwork(_account_key(), user_agent="Postroom", verify_ssl=settings.ACME_CA_FILE or True)
+    net = _Network(_account_key(), user_agent="Postroom", verify_ssl=settings.ACME_CA_FILE or True)
     authority = client.ClientV2(client.ClientV2.get_directory(settings.ACME_DIRECTORY, net), net)
     registration = messages.NewRegistration.from_data(email=email or None, terms_of_service_agreed=True)
     try:

@@ -6,12 +6,15 @@ import asyncio
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
+from acme import client, messages
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from accounts.models import AuditEntry, ServerCertificate
+from accounts.services import acme_orders
 from accounts.services.certificates import check_certificate, facts_of, stored_certificate, use_certificate
 from accounts.services.errors import InvalidValue, NotAllowed
 from mailservers.imap.server import SERVICES
@@ -121,3 +124,26 @@ async def test_new_connections_get_the_new_certificate_and_old_ones_stay(setting
         writer.close()
     finally:
         await listener.stop()
+
+
+def test_a_nonce_that_is_refused_again_and_again_is_got_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pebble refuses one in five on purpose in the tests that use it."""
+    refusals = [messages.Error.with_code("badNonce")] * 3
+    asked: list[str] = []
+
+    def post(_net: Any, url: str) -> str:
+        asked.append(url)
+        if refusals:
+            raise refusals.pop()
+        return "answer"
+
+    monkeypatch.setattr(client.ClientNetwork, "post", post)
+    network = acme_orders._Network(None)
+    assert network.post("https://ca.test/order") == "answer" and len(asked) == 4
+    refusals += [messages.Error.with_code("badNonce")] * 9
+    with pytest.raises(messages.Error):
+        network.post("https://ca.test/order")
+    refusals[:] = [messages.Error.with_code("rateLimited")]
+    with pytest.raises(messages.Error):
+        network.post("https://ca.test/order")
+    assert len(asked) == 9
